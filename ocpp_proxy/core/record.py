@@ -89,6 +89,18 @@ class FrameRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A further fragment of the incomplete FrameRecord with the same connection and seq, to be appended to its data.
+
+    Only writers meet it: the last fragment is written as a whole FrameRecord, which takes the incomplete one's place.
+    """
+
+    connection: str
+    seq: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """`lost` frames from `first_seq` on were forwarded but could not be recorded, because of `reason`."""
 
@@ -128,3 +140,4 @@ class Entry:
 
 
 Record: TypeAlias = Opened | FrameRecord | Gap | Closed | Entry
+Writable: TypeAlias = Record | Part
