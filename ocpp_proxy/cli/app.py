@@ -1,0 +1,100 @@
+"""The command line's root: finds the commands, reads the configuration file, and nothing else.
+
+Commands are imported when they are asked for, so that `--help` and `--version` answer at once on a small machine.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ocpp_proxy import __version__, config
+
+# Name → module below ocpp_proxy.cli, and the line shown by --help; in the order in which a newcomer needs them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "See the whole chain at work on simulated peers, in under a minute."),
+    "run": ("run", "Relay, record and check the traffic between stations and a CSMS."),
+    "check": ("check", "Check captures: everything the rules and schemas have to say."),
+    "capture": ("capture", "Look into captures, search, export and import them."),
+    "rules": ("rules", "List, explain, test and lint the rules."),
+    "sim": ("sim", "Simulated stations and CSMSs."),
+}
+
+
+class CommandTable(click.Group):
+    """Loads each command's module on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"ocpp_proxy.cli.{COMMANDS[cmd_name][0]}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            ctx.fail(f"there is no command {name!r}; known: {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+EPILOG = """\b
+Example, between a charger that is told ws://this-laptop:9000 and its CSMS:
+  ocpp-proxy run --upstream wss://csms.example.com/ocpp
+\b
+Exit codes: 0 all well; 1 findings at or above --fail-on, or a failing rule
+test; 2 wrong usage or an unusable file; 3 something could not be recorded;
+130 interrupted, after everything received was saved.
+\b
+Every option may also stand in ocpp-proxy.toml ([run] upstream = "…") or in
+the environment (OCPP_PROXY_RUN_UPSTREAM); the command line counts first, then
+the environment, then the file. Shell completion, for bash:
+  eval "$(_OCPP_PROXY_COMPLETE=bash_source ocpp-proxy)"
+"""
+
+
+@click.group(
+    cls=CommandTable,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OCPP_PROXY"},
+)
+@click.version_option(__version__, prog_name="ocpp-proxy")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE",
+    help=f"Options, a table a command.  [default: {config.DEFAULT_NAME} in this folder, if there]",
+)
+@click.pass_context
+def app(ctx: click.Context, config_file: Path | None) -> None:
+    """Stand between an EV charging station and its CSMS: relay every OCPP frame unharmed, record it, and say what
+    is wrong with it and whose fault that is."""
+    file = config_file or Path(config.DEFAULT_NAME)
+    if config_file is not None or file.is_file():
+        assert isinstance(ctx.command, click.Group)
+        ctx.default_map = config.load(file, _options_of(ctx.command, ctx))
+
+
+def _options_of(group: click.Group, ctx: click.Context) -> dict[str, Any]:
+    allowed: dict[str, Any] = {}
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        if isinstance(command, click.Group):
+            allowed[name] = _options_of(command, ctx)
+        elif command is not None:
+            allowed[name] = frozenset(
+                parameter.name for parameter in command.params
+                if isinstance(parameter, click.Option) and parameter.name
+            )
+    return allowed
+
+

@@ -1,0 +1,29 @@
+"""What all tests share: in CI nothing may be skipped but what needs the reference corpus."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+CORPUS_REASON = "OCPP_CORPUS"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for place, reason in _unwanted_skips(terminalreporter):
+        terminalreporter.write_line(f"not allowed to be skipped here: {place}: {reason}", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.exitstatus == pytest.ExitCode.OK and reporter and list(_unwanted_skips(reporter)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _unwanted_skips(reporter: pytest.TerminalReporter) -> list[tuple[str, str]]:
+    if not os.environ.get("OCPP_PROXY_NO_SKIPS"):
+        return []
+    skips = [(f"{report.longrepr[0]}:{report.longrepr[1]}", str(report.longrepr[2]))
+             for report in reporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    return [(place, reason) for place, reason in skips if CORPUS_REASON not in reason]
