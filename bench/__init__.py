@@ -1,0 +1,1 @@
+"""Speed and memory of ocpp-proxy beside its peers, in one run on one machine: `python -m bench`."""
