@@ -1,0 +1,61 @@
+"""The command line's root: help, version, configuration precedence, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ocpp_proxy import __version__
+from ocpp_proxy.cli.app import COMMANDS
+
+
+def ocpp_proxy(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+    return subprocess.run([sys.executable, "-m", "ocpp_proxy", *arguments], capture_output=True, text=True, cwd=cwd,
+                          timeout=60, env={**os.environ, "COLUMNS": "200", **environment}, check=False)
+
+
+def test_version() -> None:
+    done = ocpp_proxy("--version")
+    assert (done.returncode, done.stdout) == (0, f"ocpp-proxy, version {__version__}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = ocpp_proxy(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"ocpp-proxy {command}" in done.stdout
+    assert "Example" in done.stdout
+
+
+def test_an_unknown_command_names_the_known_ones() -> None:
+    done = ocpp_proxy("frobnicate")
+    assert done.returncode == 2
+    assert "known: demo, run, check" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_bad_configuration_file_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "ocpp-proxy.toml").write_text("[run]\nupstraem = 'ws://c'\n")
+    done = ocpp_proxy("run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ocpp-proxy: ocpp-proxy.toml:2: [run] has no option upstraem; known: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("arguments", "environment", "blamed"), [
+    ((), {}, "ftp://file"),
+    ((), {"OCPP_PROXY_RUN_UPSTREAM": "ftp://environment"}, "ftp://environment"),
+    (("--upstream", "ftp://line"), {"OCPP_PROXY_RUN_UPSTREAM": "ftp://environment"}, "ftp://line"),
+])
+def test_command_line_over_environment_over_file(
+    tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], blamed: str
+) -> None:
+    (tmp_path / "ocpp-proxy.toml").write_text("[run]\nupstream = 'ftp://file'\n")
+    done = ocpp_proxy("run", *arguments, cwd=tmp_path, **environment)
+    assert done.returncode == 2
+    assert blamed in done.stderr
+    assert "wss://" in done.stderr
