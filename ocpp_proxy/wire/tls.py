@@ -1,0 +1,167 @@
+"""TLS on both legs: the contexts they are spoken with, and what was agreed.
+
+Decides which versions and cipher suites are offered and whose certificates count. Refuses to open connections
+(`ocpp_proxy.relay`), to judge the user's files (`pem`), and to make certificates (`tls_auto`).
+
+TLS ends here twice: the station sees our certificate, and so does the CSMS; neither sees the other's. The suites are
+broader than those of a server of one's own: a proxy that refuses a station which its CSMS accepts would be at fault.
+
+Source: OCPP 1.6 Security Whitepaper A00.FR.312 to .318; OCPP 2.0.1 Part 2 A00.FR.313 to .319.
+"""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.wire.certificate import Certificate, read_certificate
+from ocpp_proxy.wire.client_hello import looks_like_client_hello, read_client_hello
+from ocpp_proxy.wire.pem import Warn, add_certificate, trust
+from ocpp_proxy.wire.tls_trouble import explain, explain_hello
+
+__all__ = [
+    "TLS_VERSIONS", "TlsVersion", "csms_context", "describe", "explain", "explain_hello", "looks_like_client_hello",
+    "read_client_hello", "station_context",
+]
+
+TlsVersion: TypeAlias = Literal["1.0", "1.1", "1.2", "1.3"]
+TLS_VERSIONS: dict[str, ssl.TLSVersion] = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+_OLD = frozenset({"1.0", "1.1"})
+# OCPP demands AES-GCM with ECDHE-ECDSA and with static RSA; CBC is for stations with old libraries.
+_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:kRSA+AESGCM:ECDHE+AES:DHE+AES:kRSA+AES:!aNULL:!eNULL:!PSK"
+_OP_LEGACY_SERVER_CONNECT = 0x4  # as OpenSSL has it; Python names it from 3.12 on
+
+
+def _in_silence(_: str) -> None: ...
+
+
+def station_context(
+    cert: str | Path,
+    key: str | Path | None = None,
+    client_ca: str | Path | None = None,
+    minimum: str = "1.2",
+    *,
+    warn: Warn = _in_silence,
+) -> ssl.SSLContext:
+    """For listening. `key` may be left out where the certificate's file holds it too; with `client_ca` a station
+    must show a certificate issued under it; `minimum` is one of TLS_VERSIONS. `warn` gets a sentence for whatever
+    works but should be known. Raises BadInput that names file and mistake."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER, minimum, "--tls-min", warn)
+    add_certificate(context, cert, key, warn)
+    if client_ca is not None:
+        trust(context, client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    context.sni_callback = _note_server_name
+    return context
+
+
+def csms_context(
+    ca: str | Path | None = None,
+    cert: str | Path | None = None,
+    key: str | Path | None = None,
+    insecure: bool = False,
+    minimum: str = "1.2",
+    *,
+    warn: Warn = _in_silence,
+) -> ssl.SSLContext:
+    """For dialling. `ca` replaces the system's trusted authorities; `insecure` accepts any certificate, weak ones
+    included. Otherwise as `station_context`."""
+    if insecure and ca is not None:
+        raise BadInput("trust this authority or trust everybody: --upstream-ca excludes --upstream-insecure", str(ca))
+    if key is not None and cert is None:
+        raise BadInput("a key without its certificate: name that too, with --upstream-cert", str(key))
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, minimum, "--upstream-tls-min", warn)
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        _lower_security_level(context)
+        warn("the CSMS's certificate is not checked (--upstream-insecure): the stations' passwords go to whoever "
+             "answers at its address")
+    elif ca is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        trust(context, ca)
+    if cert is not None:
+        add_certificate(context, cert, key, warn)
+    return context
+
+
+def describe(ssl_object: ssl.SSLObject | ssl.SSLSocket) -> dict[str, Any]:
+    """What was agreed on one leg, for its Opened record. `server_name` is the host that was asked for (SNI),
+    `certificate` the other side's, None where it showed none."""
+    cipher = ssl_object.cipher()
+    der = ssl_object.getpeercert(binary_form=True)
+    return {
+        "version": ssl_object.version(),
+        "cipher": cipher[0] if cipher else None,
+        "alpn": ssl_object.selected_alpn_protocol(),
+        "server_name": getattr(ssl_object, "server_name", None) or ssl_object.server_hostname,
+        "certificate": _facts(read_certificate(der)) if der else None,
+    }
+
+
+def _facts(certificate: Certificate | None) -> dict[str, Any] | None:
+    if certificate is None:
+        return None
+    return {
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "not_before": certificate.not_before,
+        "not_after": certificate.not_after,
+        "names": list(certificate.names),
+    }
+
+
+class _Remembering(ssl.SSLObject):
+    """Keeps what else is lost with a failed handshake: the certificate that was refused, the host asked for."""
+
+    server_name: str | None = None
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as refusal:
+            refusal.certificate = _shown_to(self)  # type: ignore[attr-defined]  # for tls_trouble
+            raise
+
+
+def _shown_to(ssl_object: Any) -> Certificate | None:
+    # Public from Python 3.13 on; before, the chain of a handshake that failed can be had in no other way.
+    public = hasattr(ssl_object, "get_unverified_chain")
+    chain = (ssl_object if public else ssl_object._sslobj).get_unverified_chain() or ()
+    for first in chain:
+        return read_certificate(first if public else ssl.PEM_cert_to_DER_cert(first.public_bytes()))
+    return None
+
+
+def _note_server_name(ssl_object: Any, name: str | None, _: ssl.SSLContext) -> None:
+    ssl_object.server_name = name
+
+
+def _context(protocol: int, minimum: str, option: str, warn: Warn) -> ssl.SSLContext:
+    if minimum not in TLS_VERSIONS:
+        raise BadInput(f"{option} {minimum}: expected one of {', '.join(TLS_VERSIONS)}")
+    context = ssl.SSLContext(protocol)
+    context.sslobject_class = _Remembering
+    context.set_ciphers(_SUITES)
+    if minimum in _OLD:
+        _lower_security_level(context)
+        context.options |= _OP_LEGACY_SERVER_CONNECT
+        warn(f"{option} {minimum}: TLS this old is broken, and small keys and SHA-1 are accepted with it; keep it to "
+             "stations that know nothing better, and off the internet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the old versions: the user has just been told
+        context.minimum_version = TLS_VERSIONS[minimum]
+    return context
+
+
+def _lower_security_level(context: ssl.SSLContext) -> None:
+    context.set_ciphers(_SUITES + ":@SECLEVEL=0")
