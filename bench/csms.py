@@ -1,7 +1,7 @@
 """The CSMS of the benchmark: answers what its stations ask, at next to no cost.
 
-Runs in a process of its own (`python -m bench.csms`, prints its port); the kill test runs it in its own process and
-listens in through `heard`.
+Runs in a process of its own (`python -m bench.csms`, prints its port); the kill test runs it in its own process
+and listens in through `heard`.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Csms(asyncio.Protocol):
             return b""
         lines = head.split(b"\r\n")
         self._target = lines[0].split(b" ")[1].decode("latin-1")
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:])}
-        accept = base64.b64encode(hashlib.sha1(headers[b"sec-websocket-key"] + _GUID).digest())
+        key = next(line[18:].strip() for line in lines if line.lower().startswith(b"sec-websocket-key:"))
+        accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
         self._transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Protocol: ocpp1.6\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")

@@ -1,6 +1,6 @@
-"""Just enough of RFC 6455 to drive a load: the same cheap ends for every relay, so that the relay is what differs.
+"""Just enough of RFC 6455 to drive a load: the same cheap ends for every relay, so that only the relay differs.
 
-Decides how the load's two ends read and write frames. Refuses to check anything: what is checked is the relay's affair.
+Decides how the load's two ends read and write frames. Refuses to check anything: that is the relay's affair.
 
 Source: RFC 6455 section 5.2.
 """

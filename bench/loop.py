@@ -1,4 +1,4 @@
-"""The event loop that every process of the benchmark runs on: uvloop where it exists, as ocpp-proxy itself."""
+"""The event loop every process of the benchmark runs on: uvloop where it exists, as ocpp-proxy itself."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def allow_many_files(wanted: int) -> None:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor seconds of all threads of `pid`, ended ones included; nanoseconds fine on Linux, else 10 ms."""
+    """Processor seconds of all threads of `pid`, ended ones included; to the nanosecond on Linux, else 10 ms."""
     if LINUX:
         return time.clock_gettime((~pid << 3) | 2)
     minutes, seconds = _ps("cputime", pid).rsplit(":", 1)

@@ -11,13 +11,15 @@ import gc
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from bench import traffic
 from bench.framing import FrameReader, WireFrame, encode
 
 CONNECT_TIMEOUT_S = 30.0
+DRAIN_TIMEOUT_S = 10.0
+IDLE_S = 0.1
 
 
 class LostConnection(Exception):
@@ -25,11 +27,11 @@ class LostConnection(Exception):
 
 
 class Station(asyncio.Protocol):
-    """One connection. `answered` is called with each frame that came in; set it before asking."""
+    """One connection. `answered` is called with each frame that came in; it is there to be set."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.answered: Callable[[WireFrame], None] = lambda frame: None
+        self.answered: Callable[[WireFrame], None] = lambda _: None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._head = b""
@@ -40,7 +42,7 @@ class Station(asyncio.Protocol):
         user = base64.b64encode(f"{self.name}:0123456789abcdef".encode()).decode()
         key = base64.b64encode(os.urandom(16)).decode()
         self.transport.write((
-            f"GET /ocpp/{self.name} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET /ocpp/{self.name} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"
             f"User-Agent: bench/1\r\nAuthorization: Basic {user}\r\n\r\n").encode())
 
@@ -58,7 +60,7 @@ class Station(asyncio.Protocol):
         for frame in self._reader.feed(data):
             self.answered(frame)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if not self.ready.done():
             self.ready.set_exception(LostConnection(f"{self.name} got no answer to its handshake"))
         if not self.lost.done():
@@ -103,18 +105,40 @@ async def hang_up(stations: list[Station]) -> None:
 
 @dataclass(slots=True)
 class Measured:
-    """`round_trips` in `elapsed_s`, each one's latency in `latencies_ns`; `cpu_s` is what `cpu` counted meanwhile."""
+    """`round_trips` in `elapsed_s`, each one's latency in `latencies_ns`. `cpu_s`: what the relay spent on them,
+    also after the last was through (`drain_s`): work put off is work."""
 
-    round_trips: int = 0
-    elapsed_s: float = 0.0
-    cpu_s: float = 0.0
-    latencies_ns: list[int] = field(default_factory=list)
+    round_trips: int
+    elapsed_s: float
+    cpu_s: float
+    drain_s: float
+    latencies_ns: list[int]
+
+
+class Load:
+    """Closed loop: while it runs, each station has one MeterValues request open at all times."""
+
+    def __init__(self, stations: list[Station]) -> None:
+        self.latencies_ns: list[int] = []
+        self.running = False
+        self.timestamp = traffic.timestamp()
+        self._askers = [_Asker(station, self) for station in stations]
+
+    async def run(self, seconds: float) -> float:
+        """Returns the seconds from the first request to the last; the last answers may still be on their way."""
+        self.running = True
+        began = time.perf_counter()
+        for asker in self._askers:
+            asker.ask()
+        while (left := began + seconds - time.perf_counter()) > 0:
+            self.timestamp = traffic.timestamp()
+            await asyncio.sleep(min(left, 0.25))
+        self.running = False
+        return time.perf_counter() - began
 
 
 class _Asker:
-    """Keeps one station asking; `latencies` takes what is measured."""
-
-    def __init__(self, station: Station, load: _Load) -> None:
+    def __init__(self, station: Station, load: Load) -> None:
         self._station, self._load = station, load
         self._prefix = station.name.encode() + b"-"
         self._number = 0
@@ -123,54 +147,50 @@ class _Asker:
 
     def ask(self) -> None:
         self._number += 1
-        payload = traffic.meter_values(self._prefix + b"%d" % self._number, self._load.timestamp, self._number * 10)
-        frame = encode(payload, masked=True)
+        message_id = self._prefix + b"%d" % self._number
+        frame = encode(traffic.meter_values(message_id, self._load.timestamp, self._number * 10), masked=True)
         self._asked_ns = time.perf_counter_ns()
         self._station.transport.write(frame)
 
-    def _answered(self, frame: WireFrame) -> None:
+    def _answered(self, _: WireFrame) -> None:
         self._load.latencies_ns.append(time.perf_counter_ns() - self._asked_ns)
         if self._load.running:
             self.ask()
 
 
-class _Load:
-    def __init__(self) -> None:
-        self.running = True
-        self.latencies_ns: list[int] = []
-        self.timestamp = traffic.timestamp()
-
-    async def run(self, seconds: float) -> None:
-        end = time.perf_counter() + seconds
-        while (left := end - time.perf_counter()) > 0:
-            self.timestamp = traffic.timestamp()
-            await asyncio.sleep(min(left, 0.25))
-
-
 async def measure(port: int, prefix: str, connections: int, *, warm_up_s: float, measure_s: float,
                   cpu: Callable[[], float]) -> Measured:
-    """Closed loop: each of `connections` stations has one MeterValues request open at all times."""
+    """What a relay on `port` makes of `connections` stations under load. Raises LostConnection."""
     stations = await connect_all(port, prefix, connections)
     for station in stations:
         for payload in traffic.opening(station.name):
             await station.ask(payload)
-    load = _Load()
-    for station in stations:
-        _Asker(station, load).ask()
+    load = Load(stations)
+    await load.run(warm_up_s)
+    await drained(cpu)
+    load.latencies_ns.clear()
     gc.collect()
     gc.disable()
-    await load.run(warm_up_s)
-    measured = Measured(latencies_ns=[])
-    load.latencies_ns = measured.latencies_ns
-    began, cpu_before = time.perf_counter(), cpu()
-    await load.run(measure_s)
-    measured.cpu_s, measured.elapsed_s = cpu() - cpu_before, time.perf_counter() - began
-    measured.round_trips = len(measured.latencies_ns)
-    load.latencies_ns = []
-    load.running = False
+    cpu_before = cpu()
+    elapsed_s = await load.run(measure_s)
     gc.enable()
+    ended = time.perf_counter()
+    cpu_after = await drained(cpu)
     lost = [station.name for station in stations if station.lost.done()]
     await hang_up(stations)
     if lost:
         raise LostConnection(f"{len(lost)} of {connections} stations were dropped, first {lost[0]}")
-    return measured
+    return Measured(len(load.latencies_ns), elapsed_s, cpu_after - cpu_before,
+                    time.perf_counter() - ended - IDLE_S, load.latencies_ns)
+
+
+async def drained(cpu: Callable[[], float]) -> float:
+    """Wait until the relay uses less than a fiftieth of a core; the processor time it has spent by then."""
+    deadline = time.perf_counter() + DRAIN_TIMEOUT_S
+    before = cpu()
+    while True:
+        await asyncio.sleep(IDLE_S)
+        used = cpu()
+        if used - before <= IDLE_S / 50 or time.perf_counter() > deadline:
+            return used
+        before = used

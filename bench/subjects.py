@@ -46,7 +46,7 @@ def bare(csms_port: int) -> Iterator[Running]:
 def mitmproxy(csms_port: int) -> Iterator[Running]:
     command = mitmdump()
     if command is None:
-        raise NotInstalled("no mitmdump: name it with OCPP_PROXY_MITMDUMP, or install mitmproxy into .venv-mitmproxy")
+        raise NotInstalled("name mitmdump with OCPP_PROXY_MITMDUMP, or install mitmproxy into .venv-mitmproxy")
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="ocpp-bench-") as folder, process.running(
         [command, "-q", "--mode", f"reverse:http://127.0.0.1:{csms_port}", "--listen-host", "127.0.0.1",
@@ -65,7 +65,8 @@ def relaying(csms_port: int) -> Iterator[Running]:
 
 @contextmanager
 def everything(csms_port: int) -> Iterator[Running]:
-    with tempfile.TemporaryDirectory(prefix="ocpp-bench-") as folder, running_proxy(csms_port, Path(folder)) as proxy:
+    with (tempfile.TemporaryDirectory(prefix="ocpp-bench-") as folder,
+          running_proxy(csms_port, Path(folder)) as proxy):
         yield proxy
 
 
@@ -87,24 +88,28 @@ def running_proxy(csms_port: int, folder: Path) -> Iterator[Running]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
+    """`short` heads its column, in two lines so that the table fits."""
+
     name: str
+    short: str
     title: str
     start: Callable[[int], AbstractContextManager[Running]]
 
 
 SUBJECTS = (
-    Subject("direct", "direct", direct),
-    Subject("bare", "bare relay, a task per direction", bare),
-    Subject("mitmproxy", "mitmproxy, reverse mode", mitmproxy),
-    Subject("relaying", "ocpp-proxy, relaying only", relaying),
-    Subject("everything", "ocpp-proxy, recording, validation and rules", everything),
+    Subject("direct", "direct", "direct", direct),
+    Subject("bare", "bare\nrelay", "bare relay, a task per direction", bare),
+    Subject("mitmproxy", "mitm-\nproxy", "mitmproxy in reverse mode", mitmproxy),
+    Subject("relaying", "relaying\nonly", "ocpp-proxy, relaying only", relaying),
+    Subject("everything", "everything\non", "ocpp-proxy with recording, validation and rules", everything),
 )
 
 
 def mitmdump() -> str | None:
     """Its pins are narrow, so it may live in an environment of its own."""
     own = ROOT / ".venv-mitmproxy" / "bin" / "mitmdump"
-    return os.environ.get("OCPP_PROXY_MITMDUMP") or shutil.which("mitmdump") or (str(own) if own.exists() else None)
+    named = os.environ.get("OCPP_PROXY_MITMDUMP") or shutil.which("mitmdump")
+    return named or (str(own) if own.exists() else None)
 
 
 def _free_port() -> int:

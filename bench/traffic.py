@@ -1,4 +1,4 @@
-"""What the stations of the benchmark say: OCPP 1.6 frames as a real wallbox words them, each with an id of its own."""
+"""What the stations of the benchmark say: OCPP 1.6 frames as a wallbox words them, each with its own id."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def result(message_id: str, payload: dict[str, Any]) -> bytes:
     return json.dumps([3, message_id, payload], separators=(",", ":")).encode()
 
 
-BOOT = {"chargePointVendor": "Example", "chargePointModel": "Bench 11", "chargePointSerialNumber": "BN-000001",
-        "firmwareVersion": "1.4.2", "iccid": "8900000000000000001", "imsi": "001010000000001"}
+BOOT = {
+    "chargePointVendor": "Example", "chargePointModel": "Bench 11", "chargePointSerialNumber": "BN-000001",
+    "firmwareVersion": "1.4.2", "iccid": "8900000000000000001", "imsi": "001010000000001",
+}
 
 
 def opening(station: str) -> list[bytes]:

@@ -1,0 +1,56 @@
+"""python -m bench [--quick] [--json FILE]     the table
+python -m bench kill [--times N]            kill -9 under load, and what the capture then lacks
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bench import compare, table, targets
+
+ANALYSED_STATIONS, ANALYSIS_ROUNDS = 20, 5
+
+
+@click.group(invoke_without_command=True)
+@click.option("--quick", is_flag=True, help="Shorter and rougher: about half a minute.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write all figures there as well.")
+@click.pass_context
+def main(context: click.Context, quick: bool, json_file: Path | None) -> None:
+    """Speed and memory of ocpp-proxy beside its peers, in one run on this machine, over loopback only."""
+    if context.invoked_subcommand is not None:
+        return
+    report(compare.QUICK if quick else compare.Settings(), json_file)
+
+
+def report(settings: compare.Settings, json_file: Path | None, *, analysed_stations: int = ANALYSED_STATIONS,
+           analysis_rounds: int = ANALYSIS_ROUNDS) -> dict[str, Any]:
+    """Measure, print the table, write the JSON; returns what the JSON says."""
+    progress = Console(stderr=True)
+    with progress.status("starting") as status:
+        found = compare.compare(settings, status.update)
+        status.update("analysis alone")
+        analysis = _analysis(analysed_stations, analysis_rounds)
+    aims = targets.targets(found, analysis)
+    table.show(found, analysis, aims, Console())
+    told = table.as_json(found, analysis, aims)
+    if json_file is not None:
+        json_file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return told
+
+
+def _analysis(stations: int, rounds: int) -> dict[str, Any] | None:
+    done = subprocess.run([sys.executable, "-m", "bench.analysis", str(stations), str(rounds)], text=True,
+                          stdout=subprocess.PIPE, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+if __name__ == "__main__":
+    main()

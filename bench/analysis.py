@@ -1,0 +1,106 @@
+"""The analysis alone, beside what a CSMS on the `ocpp` package spends on reading and validating the same
+frames.
+
+Ours: the gate (one reader, masking) and the pipeline with all bundled rules. Theirs: `unpack` and
+`validate_payload`, which is less: first error only, no formats, no pairing, no rules. Runs in a process of its own
+and prints JSON.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from ocpp import messages
+
+from bench import loop, mix
+from ocpp_proxy.core.frame import OTHER_SIDE
+from ocpp_proxy.core.gate import admit
+from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.core.record import FrameRecord, Opened
+from ocpp_proxy.core.schema import Schemas
+from ocpp_proxy.files.rules import load_rules
+from ocpp_proxy.files.schemas import load_schema
+from ocpp_proxy.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Processor microseconds a frame, medians over the rounds; `ratio` is ours to theirs within a round."""
+
+    frames: int
+    rounds: int
+    ours_us: float
+    ocpp_us: float
+    ratio: float
+    findings: int
+
+
+def measure(stations: int, rounds: int) -> Analysis:
+    days = [mix.conversation(f"st{number}") for number in range(stations)]
+    frames = sum(map(len, days))
+    texts = [[raw.decode() for _, raw in day] for day in days]
+    messages.ASYNC_VALIDATION = False
+    schemas = Schemas(load_schema)
+    rules = load_rules(None, profiles=("default",))
+    gc.freeze()
+    findings = 0
+
+    def ours() -> None:
+        nonlocal findings
+        pipeline = Pipeline(rules, schemas)
+        for number, day in enumerate(days):
+            _feed(pipeline, f"c{number}", day)
+        findings = len(pipeline.findings())
+
+    def theirs() -> None:
+        loop.run(_validate(texts))
+
+    ours(), theirs()  # compile the schemas, warm the caches
+    taken = [(_cpu_us(ours) / frames, _cpu_us(theirs) / frames) for _ in range(rounds)]
+    return Analysis(frames, rounds, median(one for one, _ in taken), median(two for _, two in taken),
+                    median(one / two for one, two in taken), findings)
+
+
+def _feed(pipeline: Pipeline, connection: str, day: list[mix.Said]) -> None:
+    at_us = 1_800_000_000_000_000
+    pipeline.feed(Opened(connection=connection, at=Instant(at_us, at_us * 1000), station=connection,
+                         subprotocol="ocpp1.6", offered=("ocpp1.6",)))
+    for seq, (sender, raw) in enumerate(day, 1):
+        at_us += 1_000_000
+        admitted = admit(raw, binary=False, keep_secrets=False)
+        pipeline.feed(
+            FrameRecord(connection=connection, seq=seq, at=Instant(at_us, at_us * 1000), sender=sender,
+                        to=OTHER_SIDE[sender], opcode="text", data=admitted.data, masked=admitted.masked),
+            admitted.frame)
+
+
+async def _validate(days: list[list[str]]) -> None:
+    """As `ocpp.charge_point.ChargePoint` does it: an answer's schema is known by its Call."""
+    for day in days:
+        actions: dict[str, str] = {}
+        for text in day:
+            message = messages.unpack(text)
+            if isinstance(message, messages.CallError):
+                continue
+            if isinstance(message, messages.Call):
+                actions[message.unique_id] = message.action
+            else:
+                message.action = actions.pop(message.unique_id)
+            await messages.validate_payload(message, "1.6")
+
+
+def _cpu_us(work: Callable[[], None]) -> float:
+    gc.collect()
+    before = time.process_time_ns()
+    work()
+    return (time.process_time_ns() - before) / 1000
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(stations=int(sys.argv[1]), rounds=int(sys.argv[2])))))
