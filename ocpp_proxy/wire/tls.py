@@ -36,7 +36,10 @@ TLS_VERSIONS: dict[str, ssl.TLSVersion] = {
 }
 _OLD = frozenset({"1.0", "1.1"})
 # OCPP demands AES-GCM with ECDHE-ECDSA and with static RSA; CBC is for stations with old libraries.
-_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:kRSA+AESGCM:ECDHE+AES:DHE+AES:kRSA+AES:!aNULL:!eNULL:!PSK"
+_SUITES = (
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:kRSA+AESGCM:ECDHE+AES:DHE+AES:kRSA+AES"
+    ":!aNULL:!eNULL:!PSK:!aDSS:!AESCCM8"
+)
 _OP_LEGACY_SERVER_CONNECT = 0x4  # as OpenSSL has it; Python names it from 3.12 on
 
 
