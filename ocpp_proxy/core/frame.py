@@ -27,7 +27,7 @@ OTHER_SIDE: dict[Side, Side] = {"station": "csms", "csms": "station"}
 class Defect:
     """What is wrong with the framing of one frame.
 
-    `code` is one of `reader.DEFECTS`; `message` says it in a sentence; `position` is the byte offset in the frame
+    `code` is one of `defects.DEFECTS`; `message` says it in a sentence; `position` is the byte offset in the frame
     where it can be named, else None; `pointer` the JSON Pointer from the frame's top level, else None.
     """
 
@@ -37,7 +37,8 @@ class Defect:
     pointer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+# Frames are values, but not frozen: one is made for each message, and freezing triples what that costs.
+@dataclass(slots=True)
 class Frame:
     """One WebSocket message. `raw`: its payload bytes, in the masked form where a secret was in it."""
 
@@ -45,7 +46,7 @@ class Frame:
     defects: tuple[Defect, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call(Frame):
     """Message type 2: asks the other side to do `action`."""
 
@@ -54,7 +55,7 @@ class Call(Frame):
     payload: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallResult(Frame):
     """Message type 3: the answer to a Call."""
 
@@ -62,7 +63,7 @@ class CallResult(Frame):
     payload: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallError(Frame):
     """Message type 4: a Call that was not carried out. `description` and `details` are None where missing."""
 
@@ -72,12 +73,12 @@ class CallError(Frame):
     details: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallResultError(CallError):
     """Message type 5 (OCPP 2.1): a CallResult that could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Send(Frame):
     """Message type 6 (OCPP 2.1): a message without an answer."""
 
@@ -86,7 +87,7 @@ class Send(Frame):
     payload: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Malformed(Frame):
     """Message type or message id cannot be read; `defects` says why, and is never empty."""
 
