@@ -68,12 +68,12 @@ _201: tuple[tuple[frozenset[Side], str], ...] = (
                " GetCertificateStatus Heartbeat LogStatusNotification MeterValues NotifyChargingLimit"
                " NotifyCustomerInformation NotifyDisplayMessages NotifyEVChargingNeeds NotifyEVChargingSchedule"
                " NotifyEvent NotifyMonitoringReport NotifyReport PublishFirmwareStatusNotification"
-               " ReportChargingProfiles ReservationStatusUpdate SecurityEventNotification SignCertificate StatusNotification"
-               " TransactionEvent"),
+               " ReportChargingProfiles ReservationStatusUpdate SecurityEventNotification SignCertificate"
+               " StatusNotification TransactionEvent"),
     (_CSMS, "CancelReservation CertificateSigned ChangeAvailability ClearCache ClearChargingProfile ClearDisplayMessage"
             " ClearVariableMonitoring CostUpdated CustomerInformation DeleteCertificate GetBaseReport"
-            " GetChargingProfiles GetCompositeSchedule GetDisplayMessages GetInstalledCertificateIds GetLocalListVersion"
-            " GetLog GetMonitoringReport GetReport GetTransactionStatus GetVariables InstallCertificate PublishFirmware"
+            " GetChargingProfiles GetCompositeSchedule GetDisplayMessages GetInstalledCertificateIds"
+            " GetLocalListVersion GetLog GetMonitoringReport GetReport GetTransactionStatus GetVariables InstallCertificate PublishFirmware"
             " RequestStartTransaction RequestStopTransaction ReserveNow Reset SendLocalList SetChargingProfile"
             " SetDisplayMessage SetMonitoringBase SetMonitoringLevel SetNetworkProfile SetVariableMonitoring"
             " SetVariables TriggerMessage UnlockConnector UnpublishFirmware UpdateFirmware"),
