@@ -41,6 +41,7 @@ _SAME = {
     "UNEXPECTED_EOF_WHILE_READING": "HUNG_UP",
 }
 
+# OpenSSL keeps nothing of a client's certificate that it refuses, so these sentences cannot name it.
 _STATION: dict[str, str] = {
     "UNKNOWN_CA": (
         "the station does not trust the authority behind our certificate: install that CA on the station "
@@ -96,22 +97,21 @@ _STATION: dict[str, str] = {
         "to wss:// and that its network lets more than the first packets through"
     ),
     _UNKNOWN_ISSUER: (
-        "the station's certificate (issued by {issuer}) does not come from an authority in the file of "
-        "--tls-client-ca: put the authority that issued it there, with the intermediates the station does "
-        "not send"
+        "the station's certificate does not come from an authority in the file of --tls-client-ca: put the "
+        "authority that issued it there, with the intermediates the station does not send"
     ),
     _SELF_SIGNED: (
-        "the station's certificate ({subject}) is self-signed and not in the file of --tls-client-ca: append "
-        "that certificate to the file, or install one from your CA on the station"
+        "the station's certificate is self-signed and not in the file of --tls-client-ca: append that "
+        "certificate to the file, or install one from your CA on the station"
     ),
     _EXPIRED: (
-        "the station's certificate expired{not_after}: renew it on the station (CertificateSigned), or leave "
+        "the station's certificate expired: renew it on the station (CertificateSigned), or leave "
         "--tls-client-ca out for now"
     ),
-    _NOT_YET_VALID: "the station's certificate is not valid yet{not_before}: check this machine's clock",
+    _NOT_YET_VALID: "the station's certificate is not valid yet: check this machine's clock",
     _WRONG_PURPOSE: (
-        "the station's certificate ({subject}) may not be used by TLS clients: issue one whose extended key "
-        "usage includes clientAuth"
+        "the station's certificate may not be used by TLS clients: issue one whose extended key usage "
+        "includes clientAuth"
     ),
     _WEAK: (
         "the station's certificate has too small a key or too weak a signature for this OpenSSL: renew it, "
