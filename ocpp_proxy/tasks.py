@@ -1,10 +1,12 @@
-"""Background tasks that can neither vanish nor fail in silence."""
+"""Background tasks that can neither vanish nor fail in silence, and the loop they run on."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 class Tasks:
@@ -32,3 +34,13 @@ class Tasks:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+def run_on_fast_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """asyncio.run on uvloop where there is one (not on Windows, not on PyPy)."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

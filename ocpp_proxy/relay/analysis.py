@@ -10,18 +10,27 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ocpp_proxy.capture import Recorder
 from ocpp_proxy.clock import now
 from ocpp_proxy.core.event import Event, FindingRaised
 from ocpp_proxy.core.frame import Frame
+from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import Entry, FrameRecord, Record
 from ocpp_proxy.pipeline import Pipeline
 
 SLICE_S = 0.001   # a slice ends after this long, so that received bytes wait for no more than that
 TICK_S = 1.0
 
-Listener = Callable[[list[Event]], None]
+
+
+class Listener(Protocol):
+    """Somebody who wants to hear what came out of the pipeline, and of the time where nothing comes."""
+
+    def show(self, events: list[Event]) -> None: ...
+
+    def tick(self, at: Instant) -> None: ...
 
 
 class Analysis:
@@ -79,7 +88,10 @@ class Analysis:
         self._tell(events)
 
     def _tick(self) -> None:
-        self._tell(self._guarded(lambda: self._pipeline.tick(now()), "the clock"))
+        at = now()
+        self._tell(self._guarded(lambda: self._pipeline.tick(at), "the clock"))
+        for listener in self._listeners:
+            listener.tick(at)
         self.start()
 
     def _guarded(self, ask: Callable[[], list[Event]], what: str) -> list[Event]:
@@ -98,7 +110,7 @@ class Analysis:
             self._recorder.write([Entry(type="finding", connection=finding.connection, at=at,
                                         fields=finding.as_dict()) for finding in first])
         for listener in self._listeners:
-            listener(events)
+            listener.show(events)
 
 
 def _place(record: Record) -> str:

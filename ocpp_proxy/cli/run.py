@@ -1,0 +1,215 @@
+"""`ocpp-proxy run`: the relay with its view."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ocpp_proxy import __version__
+from ocpp_proxy.capture import Recorder
+from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.core.schema import Schemas
+from ocpp_proxy.files.rules import load_rules
+from ocpp_proxy.files.schemas import load_schema
+from ocpp_proxy.live.face import Face
+from ocpp_proxy.pipeline import Pipeline
+from ocpp_proxy.relay.proxy import RelaySettings
+from ocpp_proxy.relay.service import Service
+from ocpp_proxy.tasks import run_on_fast_loop
+from ocpp_proxy.wire.tls import csms_context, station_context
+from ocpp_proxy.wire.tls_auto import auto_context
+
+EPILOG = """\b
+Examples:
+  ocpp-proxy run --upstream wss://csms.example.com/ocpp
+  ocpp-proxy run --upstream ws://10.0.0.5:8080 --listen 0.0.0.0:80 --site no-sim
+  ocpp-proxy run --upstream wss://csms.example.com --tls-auto --advertise laptop.local
+\b
+Tell the charger this machine's address in place of the CSMS's; its path, its
+user and its password stay what they are. Ctrl-C ends it with a summary.
+"""
+
+GAP, INTERRUPTED = 3, 130
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: by which signal, and whether everything was recorded."""
+
+    by: signal.Signals
+    complete: bool
+
+    @property
+    def exit_code(self) -> int:
+        if not self.complete:
+            return GAP
+        return INTERRUPTED if self.by == signal.SIGINT else 0
+
+
+@click.command("run", epilog=EPILOG)
+@click.option("--upstream", required=True, metavar="URL",
+              help="The CSMS: ws:// or wss:// base. The station's path is appended, or its identity put where the "
+                   "base says {station}.")
+@click.option("--listen", multiple=True, default=("0.0.0.0:9000",), show_default=True, metavar="HOST:PORT",
+              help="Where stations connect; repeatable. Port 0 picks a free one.")
+@click.option("--ready-file", type=FILE, metavar="FILE",
+              help="Written when ready: JSON with listen, capture, view and pid.")
+@click.option("--capture", type=FILE, metavar="FILE",
+              help="Where to record; an existing capture is continued.  [default: captures/<UTC time>.db]")
+@click.option("--view", type=click.Choice(["stream", "quiet"]), default="stream", show_default=True,
+              help="stream: a line a frame, findings beneath; quiet: nothing on stdout.")
+@click.option("--profile", "profiles", multiple=True, default=("default",), show_default=True, metavar="NAME",
+              help="Which wishes of a CSMS or site to judge by; none for none. Repeatable.")
+@click.option("--site", "site", multiple=True, metavar="KEY",
+              help="What is known of the site, e.g. no-sim. Repeatable.")
+@click.option("--rules", "rules_folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Rules of your own, added to the bundled ones.")
+@click.option("--upstream-timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
+              metavar="S", help="How long the CSMS may take to answer a handshake; then 504.")
+@click.option("--upstream-ca", type=FILE, metavar="FILE", help="CA that signed the CSMS's certificate.")
+@click.option("--upstream-cert", type=FILE, metavar="FILE", help="Client certificate for the CSMS.")
+@click.option("--upstream-key", type=FILE, metavar="FILE", help="Its private key.")
+@click.option("--upstream-insecure", is_flag=True, help="Do not check the CSMS's certificate.")
+@click.option("--upstream-sni", metavar="NAME", help="Server name to ask the CSMS for, in place of the URL's host.")
+@click.option("--tls-cert", type=FILE, metavar="FILE", help="Certificate (chain) shown to stations.")
+@click.option("--tls-key", type=FILE, metavar="FILE", help="Its private key.")
+@click.option("--tls-client-ca", type=FILE, metavar="FILE",
+              help="CA that signed the stations' certificates; they then have to show one.")
+@click.option("--tls-min", type=click.Choice(["1.0", "1.1", "1.2", "1.3"]), default="1.2", show_default=True,
+              help="Oldest TLS version a station may use.")
+@click.option("--tls-auto", is_flag=True, help="TLS with a CA of this machine's own, made once; its path is printed.")
+@click.option("--advertise", multiple=True, metavar="NAME",
+              help="Name or address for --tls-auto's certificate; repeatable.")
+@click.option("--max-message", type=click.IntRange(min=125), metavar="BYTES",
+              help="Refuse larger messages with 1009.  [default: no limit]")
+@click.option("--keep-secrets", is_flag=True, help="Do not mask passwords and keys in the capture.")
+def command(**options: Any) -> None:
+    """Relay every frame between stations and their CSMS unharmed, record it before it is forwarded, and say at once
+    what is wrong with it."""
+    raise SystemExit(run_on_fast_loop(_relay(options)).exit_code)
+
+
+async def _relay(options: dict[str, Any]) -> Ended:
+    """From the first check of the options to the last word of the summary."""
+    settings = _settings(options)
+    rules = load_rules(options["rules_folder"], profiles=options["profiles"])
+    rules.check_site(options["site"])
+    pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]))
+    path = options["capture"] or _default_capture()
+    recorder = Recorder.create(path, f"ocpp-proxy {__version__}", on_trouble=notice)
+    try:
+        stop = _signals()
+        face = Face(options["view"], path)
+        service = Service(settings, recorder, pipeline, listeners=[face], on_notice=notice)
+        addresses = await service.start()
+        for address in addresses:
+            click.echo(f"listening on {address} → {settings.upstream}", err=True)
+        if options["ready_file"] is not None:
+            _write_ready(options["ready_file"], addresses, path, options["view"])
+        by = await stop
+        await service.stop()
+        face.close()
+    finally:
+        recorder.close()
+    click.echo(f"capture: {path}", err=True)
+    return Ended(by, complete=not recorder.had_gap)
+
+
+def notice(text: str) -> None:
+    """A sentence for the engineer, at once."""
+    click.echo(f"ocpp-proxy: {text}", err=True)
+
+
+def _settings(options: dict[str, Any]) -> RelaySettings:
+    return RelaySettings(
+        upstream=options["upstream"],
+        listen=tuple(options["listen"]),
+        station_tls=_station_tls(options),
+        csms_tls=_csms_tls(options),
+        csms_server_name=options["upstream_sni"],
+        upstream_timeout_s=options["upstream_timeout"],
+        max_message=options["max_message"],
+        keep_secrets=options["keep_secrets"],
+    )
+
+
+def _station_tls(options: dict[str, Any]) -> ssl.SSLContext | None:
+    cert, key, client_ca = options["tls_cert"], options["tls_key"], options["tls_client_ca"]
+    if options["tls_auto"]:
+        if cert or key:
+            raise BadInput("--tls-auto makes its own certificate: leave out --tls-cert and --tls-key")
+        made = auto_context(options["advertise"], client_ca, options["tls_min"], warn=notice)
+        notice(f"stations have to trust the CA in {made.ca}; the certificate is for {', '.join(made.names)}")
+        return made.context
+    if cert:
+        return station_context(cert, key, client_ca, options["tls_min"], warn=notice)
+    if key or client_ca:
+        raise BadInput("--tls-key and --tls-client-ca need --tls-cert (or --tls-auto)")
+    if options["advertise"]:
+        raise BadInput("--advertise names what --tls-auto's certificate is for: use both or neither")
+    return None
+
+
+def _csms_tls(options: dict[str, Any]) -> ssl.SSLContext | None:
+    named = [name for name in ("ca", "cert", "key", "insecure", "sni") if options[f"upstream_{name}"]]
+    if not options["upstream"].lower().startswith("wss:"):
+        if named:
+            raise BadInput(f"--upstream-{named[0]} needs a wss:// upstream; --upstream is {options['upstream']}")
+        return None
+    return csms_context(
+        options["upstream_ca"], options["upstream_cert"], options["upstream_key"], options["upstream_insecure"],
+        warn=notice,
+    )
+
+
+def _default_capture() -> Path:
+    path = Path("captures") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.db"
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot be made: {error.strerror}; name another place with --capture", "captures") from None
+    return path
+
+
+def _signals() -> asyncio.Future[signal.Signals]:
+    """Done with the first signal that asks for the end; a second Ctrl-C ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def end(by: signal.Signals) -> None:
+        if not stop.done():
+            stop.set_result(by)
+        elif by == signal.SIGINT:
+            os._exit(INTERRUPTED)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is None:  # Windows has no SIGHUP
+            continue
+        try:
+            loop.add_signal_handler(number, end, number)
+        except NotImplementedError:  # Windows: asyncio cannot, but the interpreter can
+            signal.signal(number, lambda *_, number=number: loop.call_soon_threadsafe(end, number))
+    return stop
+
+
+def _write_ready(file: Path, addresses: list[str], capture: Path, view: str) -> None:
+    """Atomically, so that whoever waits for the file reads all of it."""
+    ready = {"listen": addresses[0], "control": None, "token_file": None, "capture": str(capture), "view": view,
+             "pid": os.getpid()}
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(ready) + "\n", encoding="utf-8")
+        temporary.replace(file)
+    except OSError as error:
+        raise BadInput(f"cannot be written: {error.strerror}", str(file)) from None
