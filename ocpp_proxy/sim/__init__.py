@@ -1,0 +1,1 @@
+"""Simulated stations and CSMSs: peers that behave as described, over real sockets."""

@@ -1,0 +1,220 @@
+"""What an OCPP 1.6 CSMS may ask of a station beyond Core: firmware, diagnostics, local list, reservations, smart
+charging and the security extension.
+
+Decides answers and what follows them. A file is neither fetched nor sent: its statuses are told as if it had been.
+
+Source: OCPP 1.6 sections 4.4, 4.5, 5.1, 5.5 to 5.7, 5.9 to 5.10, 5.13, 5.15 to 5.16, 5.19; the security whitepaper.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from ocpp.exceptions import PropertyConstraintViolationError
+
+from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.sim.endpoint import Payload, Reply
+from ocpp_proxy.sim.operations16 import Operation16, status, trigger_message
+from ocpp_proxy.sim.profiles import parse
+
+if TYPE_CHECKING:
+    from ocpp_proxy.sim.station16 import Station16
+
+PHASE_S = 20.0  # what each step of a download, an installation or an upload takes
+SCHEMES = ("http://", "https://", "ftp://", "ftps://")
+
+
+async def tell_job(station: Station16, action: str, kind: str, statuses: Sequence[str], extra: Payload) -> None:
+    """The statuses of a job in the background, one a phase."""
+    for value in statuses:
+        station.jobs[kind] = value
+        await station.host.say(action, {"status": value} | extra)
+        await station.clock.sleep(PHASE_S)
+    station.jobs.pop(kind, None)
+
+
+def seconds_until(station: Station16, text: str) -> float:
+    """How long until that time; 0 if it has passed or cannot be read."""
+    try:
+        return max(0.0, Instant.parse(text).seconds_since(station.clock.now()))
+    except ValueError:
+        return 0.0
+
+
+def update_firmware(station: Station16, request: Payload) -> Reply:
+    async def update() -> None:
+        await station.clock.sleep(seconds_until(station, request["retrieveDate"]))
+        if not request["location"].startswith(SCHEMES):
+            await tell_job(station, "FirmwareStatusNotification", "firmware", ["Downloading", "DownloadFailed"], {})
+            return
+        steps = ["Downloading", "Downloaded", "Installing"]
+        await tell_job(station, "FirmwareStatusNotification", "firmware", steps, {})
+        for connector in station.connectors:
+            if connector.session is not None:
+                await connector.session.done.wait()
+        station.firmware = station.host.behaviour.next_firmware
+        await tell_job(station, "FirmwareStatusNotification", "firmware", ["Installed"], {})
+        await station.host.reboot("FirmwareUpdate", abrupt=False)
+
+    return Reply({}, lambda: station.host.spawn(update(), "firmware update"))
+
+
+def _upload(station: Station16, action: str, kind: str, location: str, extra: Payload) -> Callable[[], object]:
+    failed = "UploadFailed" if kind == "diagnostics" else "UploadFailure"
+    outcome = "Uploaded" if location.startswith(SCHEMES) else failed
+    return lambda: station.host.spawn(tell_job(station, action, kind, ["Uploading", outcome], extra), kind)
+
+
+def get_diagnostics(station: Station16, request: Payload) -> Reply:
+    name = f"diagnostics-{station.host.address.station_id}.zip"[:255]
+    return Reply({"fileName": name}, _upload(
+        station, "DiagnosticsStatusNotification", "diagnostics", request["location"], {}))
+
+
+def get_log(station: Station16, request: Payload) -> Reply:
+    busy = "log" in station.jobs
+    name = f"{request['logType']}-{station.host.address.station_id}.log"[:255]
+    return Reply({"status": "AcceptedCanceled" if busy else "Accepted", "filename": name}, _upload(
+        station, "LogStatusNotification", "log", request["log"]["remoteLocation"], {"requestId": request["requestId"]}))
+
+
+def get_local_list_version(station: Station16, _request: Payload) -> Reply:
+    return Reply({"listVersion": station.local_list.version})
+
+
+def send_local_list(station: Station16, request: Payload) -> Reply:
+    entries = [(entry["idTag"], (entry.get("idTagInfo") or {}).get("status"))
+               for entry in request.get("localAuthorizationList") or []]
+    if len(entries) > station.configuration.number("SendLocalListMaxLength"):
+        return status("Failed")
+    return status(station.local_list.update(request["listVersion"], request["updateType"], entries))
+
+
+def reserve_now(station: Station16, request: Payload) -> Reply:
+    number = request["connectorId"]
+    if not 0 < number < len(station.connectors):
+        return status("Rejected")
+    connector = station.connectors[number]
+    same = (connector.reservation or {}).get("reservationId") == request["reservationId"]
+    if connector.error != "NoError":
+        return status("Faulted")
+    if not connector.operative:
+        return status("Unavailable")
+    if connector.session or connector.plugged or (connector.reservation and not same):
+        return status("Occupied")
+    connector.reservation = request
+
+    async def hold() -> None:
+        await station.set_status(connector, connector.resting)
+        await station.clock.sleep(seconds_until(station, request["expiryDate"]))
+        if connector.reservation is request:
+            connector.reservation = None
+            await station.set_status(connector, connector.resting)
+
+    return status("Accepted", lambda: station.host.spawn(hold(), "reservation"))
+
+
+def cancel_reservation(station: Station16, request: Payload) -> Reply:
+    for connector in station.connectors:
+        if (connector.reservation or {}).get("reservationId") == request["reservationId"]:
+            connector.reservation = None
+            return status("Accepted", lambda held=connector: station.host.spawn(  # type: ignore[misc]
+                station.set_status(held, held.resting), "reservation cancelled"))
+    return status("Rejected")
+
+
+def set_charging_profile(station: Station16, request: Payload) -> Reply:
+    number, profile = request["connectorId"], request["csChargingProfiles"]
+    if not 0 <= number < len(station.connectors):
+        raise PropertyConstraintViolationError(f"there is no connector {number}")
+    session = station.connectors[number].session
+    if profile["chargingProfilePurpose"] == "ChargePointMaxProfile" and number != 0:
+        return status("Rejected")
+    if profile["chargingProfilePurpose"] == "TxProfile" and (
+            session is None or profile.get("transactionId", session.transaction_id) != session.transaction_id):
+        return status("Rejected")
+    if profile["stackLevel"] > station.configuration.number("ChargeProfileMaxStackLevel"):
+        return status("Rejected")
+    station.profiles.add(parse(profile, number))
+    return status("Accepted", station.settings_changed)
+
+
+def clear_charging_profile(station: Station16, request: Payload) -> Reply:
+    found = station.profiles.clear(
+        identifier=request.get("id"), connector=request.get("connectorId"),
+        purpose=request.get("chargingProfilePurpose"), stack=request.get("stackLevel"),
+    )
+    return status("Accepted", station.settings_changed) if found else status("Unknown")
+
+
+def get_composite_schedule(station: Station16, request: Payload) -> Reply:
+    number, unit = request["connectorId"], request.get("chargingRateUnit", "A")
+    if not 0 <= number < len(station.connectors):
+        return status("Rejected")
+    now = station.clock.now()
+    return Reply({
+        "status": "Accepted", "connectorId": number, "scheduleStart": station.clock.timestamp(),
+        "chargingSchedule": {
+            "duration": request["duration"], "chargingRateUnit": unit,
+            "chargingSchedulePeriod": station.profiles.schedule(number, now, request["duration"], unit),
+        },
+    })
+
+
+def _hash_data(certificate: str) -> Payload:
+    """A stand-in for the hashes of issuer and key: what matters here is that they tell certificates apart."""
+    digest = hashlib.sha256(certificate.encode()).hexdigest()
+    return {"hashAlgorithm": "SHA256", "issuerNameHash": digest, "issuerKeyHash": digest[::-1],
+            "serialNumber": digest[:16]}
+
+
+def install_certificate(station: Station16, request: Payload) -> Reply:
+    if "BEGIN CERTIFICATE" not in request["certificate"]:
+        return status("Rejected")
+    station.certificates.append({"type": request["certificateType"], "data": _hash_data(request["certificate"])})
+    return status("Accepted")
+
+
+def delete_certificate(station: Station16, request: Payload) -> Reply:
+    kept = [one for one in station.certificates if one["data"] != request["certificateHashData"]]
+    found = len(kept) < len(station.certificates)
+    station.certificates = kept
+    return status("Accepted" if found else "NotFound")
+
+
+def get_installed_certificate_ids(station: Station16, request: Payload) -> Reply:
+    found = [one["data"] for one in station.certificates if one["type"] == request["certificateType"]]
+    return Reply({"status": "Accepted", "certificateHashData": found} if found else {"status": "NotFound"})
+
+
+def certificate_signed(_station: Station16, request: Payload) -> Reply:
+    return status("Accepted" if "BEGIN CERTIFICATE" in request["certificateChain"] else "Rejected")
+
+
+def extended_trigger_message(station: Station16, request: Payload) -> Reply:
+    if request["requestedMessage"] != "SignChargePointCertificate":
+        return trigger_message(station, request)
+    body = hashlib.sha256(station.host.address.station_id.encode()).hexdigest()
+    csr = f"-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n"
+    return status("Accepted", lambda: station.host.spawn(station.host.say("SignCertificate", {"csr": csr}), "csr"))
+
+
+EXTRAS: Final[dict[str, Operation16]] = {
+    "CancelReservation": cancel_reservation,
+    "CertificateSigned": certificate_signed,
+    "ClearChargingProfile": clear_charging_profile,
+    "DeleteCertificate": delete_certificate,
+    "ExtendedTriggerMessage": extended_trigger_message,
+    "GetCompositeSchedule": get_composite_schedule,
+    "GetDiagnostics": get_diagnostics,
+    "GetInstalledCertificateIds": get_installed_certificate_ids,
+    "GetLocalListVersion": get_local_list_version,
+    "GetLog": get_log,
+    "InstallCertificate": install_certificate,
+    "ReserveNow": reserve_now,
+    "SendLocalList": send_local_list,
+    "SetChargingProfile": set_charging_profile,
+    "UpdateFirmware": update_firmware,
+}
