@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,27 @@ def main(context: click.Context, quick: bool, json_file: Path | None) -> None:
     if context.invoked_subcommand is not None:
         return
     report(compare.QUICK if quick else compare.Settings(), json_file)
+
+
+@main.command("kill")
+@click.option("--times", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--stations", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--seed", type=int, help="Of the moments of the kills.  [default: the time]")
+def kill_command(times: int, stations: int, seed: int | None) -> None:
+    """kill -9 under load, again and again, and what each capture then lacks; exit 1 if it lacks anything."""
+    from bench import kill
+    seed = time.time_ns() if seed is None else seed
+    kills = []
+    for number, one in enumerate(kill.kill(times, stations, seed), 1):
+        kills.append(one)
+        click.echo(f"{number:4} after {one.after_s * 1000:5.0f} ms: {one.got:6} received, {one.recorded:6} recorded, "
+                   f"{one.lost} missing, {one.said} owned up to")
+        for example in one.examples:
+            click.echo(f"     missing: {example}")
+    lost = sum(one.lost for one in kills)
+    click.echo(f"{times} kills (seed {seed}): {sum(one.got for one in kills)} frames received, "
+               f"{lost} of them not recorded")
+    raise SystemExit(1 if lost else 0)
 
 
 def report(settings: compare.Settings, json_file: Path | None, *, analysed_stations: int = ANALYSED_STATIONS,
