@@ -9,7 +9,7 @@ from pathlib import Path
 import node_peers
 import ocpp_peers
 import pytest
-from conftest import check, running_proxy
+from interop_proxy import check, running_proxy
 from ocpp_peers import Transcript
 
 from ocpp_proxy import capture
