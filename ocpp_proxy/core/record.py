@@ -18,7 +18,15 @@ Origin: TypeAlias = Literal["relayed", "injected", "modified", "withheld"]
 # A header: name and value as sent; the value of a masked one is an object instead, see docs/captures.md.
 Header: TypeAlias = tuple[str, "str | Mapping[str, Any]"]
 
-NO_EXTRA: Mapping[str, Any] = {}
+
+class _NoKeys(dict[str, Any]):
+    """Empty, and hashable, since dataclasses take no other dict as a default that all records share."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return 0
+
+
+NO_EXTRA: Mapping[str, Any] = _NoKeys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class Mask:
     pointer: str | None
     length: int
     form: Literal["text", "hex", "bytes"]
+    extra: Mapping[str, Any] = field(default=NO_EXTRA, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
