@@ -34,8 +34,8 @@ PAST_MAX = 32
 @dataclass(slots=True)
 class Exchange:
     """A Call (or a Send) and, once it has come, its answer. `caller` is the side that sent the Call or for which
-    the proxy injected it; `attempts` counts the Call and its retries with the same id; `complaint` is what the caller of
-    2.1 said about an answer that it could not read."""
+    the proxy injected it; `attempts` counts the Call and its retries with the same id; `complaint` is what a caller
+    of 2.1 said about an answer that it could not read."""
 
     connection: str
     caller: Side
@@ -139,7 +139,8 @@ class _Caller:
 
     def busy(self, at: Instant, timeout_s: float) -> bool:
         return any(
-            not exchange.injected and at.seconds_since(exchange.called_at) <= timeout_s for exchange in self.open.values()
+            not exchange.injected and at.seconds_since(exchange.called_at) <= timeout_s
+            for exchange in self.open.values()
         )
 
 

@@ -47,7 +47,7 @@ _BOTH = _STATION | _CSMS
 _16: tuple[tuple[str, frozenset[Side], str], ...] = (
     ("Core", _BOTH, "DataTransfer"),
     ("Core", _STATION, "Authorize BootNotification Heartbeat MeterValues StartTransaction StatusNotification"
-                        " StopTransaction"),
+                       " StopTransaction"),
     ("Core", _CSMS, "ChangeAvailability ChangeConfiguration ClearCache GetConfiguration RemoteStartTransaction"
                     " RemoteStopTransaction Reset UnlockConnector"),
     ("FirmwareManagement", _STATION, "DiagnosticsStatusNotification FirmwareStatusNotification"),
@@ -57,36 +57,38 @@ _16: tuple[tuple[str, frozenset[Side], str], ...] = (
     ("SmartCharging", _CSMS, "ClearChargingProfile GetCompositeSchedule SetChargingProfile"),
     ("RemoteTrigger", _CSMS, "TriggerMessage"),
     ("Security", _STATION, "LogStatusNotification SecurityEventNotification SignCertificate"
-                            " SignedFirmwareStatusNotification"),
-    ("Security", _CSMS, "CertificateSigned DeleteCertificate ExtendedTriggerMessage GetInstalledCertificateIds GetLog"
-                        " InstallCertificate SignedUpdateFirmware"),
+                           " SignedFirmwareStatusNotification"),
+    ("Security", _CSMS, "CertificateSigned DeleteCertificate ExtendedTriggerMessage GetInstalledCertificateIds"
+                        " GetLog InstallCertificate SignedUpdateFirmware"),
 )  # fmt: skip
 
 _201: tuple[tuple[frozenset[Side], str], ...] = (
     (_BOTH, "DataTransfer"),
-    (_STATION, "Authorize BootNotification ClearedChargingLimit FirmwareStatusNotification Get15118EVCertificate"
-               " GetCertificateStatus Heartbeat LogStatusNotification MeterValues NotifyChargingLimit"
-               " NotifyCustomerInformation NotifyDisplayMessages NotifyEVChargingNeeds NotifyEVChargingSchedule"
-               " NotifyEvent NotifyMonitoringReport NotifyReport PublishFirmwareStatusNotification"
-               " ReportChargingProfiles ReservationStatusUpdate SecurityEventNotification SignCertificate"
-               " StatusNotification TransactionEvent"),
-    (_CSMS, "CancelReservation CertificateSigned ChangeAvailability ClearCache ClearChargingProfile ClearDisplayMessage"
-            " ClearVariableMonitoring CostUpdated CustomerInformation DeleteCertificate GetBaseReport"
-            " GetChargingProfiles GetCompositeSchedule GetDisplayMessages GetInstalledCertificateIds"
-            " GetLocalListVersion GetLog GetMonitoringReport GetReport GetTransactionStatus GetVariables InstallCertificate PublishFirmware"
-            " RequestStartTransaction RequestStopTransaction ReserveNow Reset SendLocalList SetChargingProfile"
-            " SetDisplayMessage SetMonitoringBase SetMonitoringLevel SetNetworkProfile SetVariableMonitoring"
-            " SetVariables TriggerMessage UnlockConnector UnpublishFirmware UpdateFirmware"),
+    (_STATION, "Authorize BootNotification ClearedChargingLimit FirmwareStatusNotification"
+               " Get15118EVCertificate GetCertificateStatus Heartbeat LogStatusNotification MeterValues"
+               " NotifyChargingLimit NotifyCustomerInformation NotifyDisplayMessages NotifyEVChargingNeeds"
+               " NotifyEVChargingSchedule NotifyEvent NotifyMonitoringReport NotifyReport"
+               " PublishFirmwareStatusNotification ReportChargingProfiles ReservationStatusUpdate"
+               " SecurityEventNotification SignCertificate StatusNotification TransactionEvent"),
+    (_CSMS, "CancelReservation CertificateSigned ChangeAvailability ClearCache ClearChargingProfile"
+            " ClearDisplayMessage ClearVariableMonitoring CostUpdated CustomerInformation DeleteCertificate"
+            " GetBaseReport GetChargingProfiles GetCompositeSchedule GetDisplayMessages"
+            " GetInstalledCertificateIds GetLocalListVersion GetLog GetMonitoringReport GetReport"
+            " GetTransactionStatus GetVariables InstallCertificate PublishFirmware RequestStartTransaction"
+            " RequestStopTransaction ReserveNow Reset SendLocalList SetChargingProfile SetDisplayMessage"
+            " SetMonitoringBase SetMonitoringLevel SetNetworkProfile SetVariableMonitoring SetVariables"
+            " TriggerMessage UnlockConnector UnpublishFirmware UpdateFirmware"),
 )  # fmt: skip
 
 _21: tuple[tuple[frozenset[Side], str], ...] = (
     *_201,
-    (_STATION, "BatterySwap ClosePeriodicEventStream GetCertificateChainStatus NotifyDERAlarm NotifyDERStartStop"
-               " NotifyPriorityCharging NotifySettlement OpenPeriodicEventStream PullDynamicScheduleUpdate"
-               " ReportDERControl VatNumberValidation"),
-    (_CSMS, "AFRRSignal AdjustPeriodicEventStream ChangeTransactionTariff ClearDERControl ClearTariffs GetDERControl"
-            " GetPeriodicEventStream GetTariffs NotifyAllowedEnergyTransfer NotifyWebPaymentStarted RequestBatterySwap"
-            " SetDERControl SetDefaultTariff UpdateDynamicSchedule UsePriorityCharging"),
+    (_STATION, "BatterySwap ClosePeriodicEventStream GetCertificateChainStatus NotifyDERAlarm"
+               " NotifyDERStartStop NotifyPriorityCharging NotifySettlement OpenPeriodicEventStream"
+               " PullDynamicScheduleUpdate ReportDERControl VatNumberValidation"),
+    (_CSMS, "AFRRSignal AdjustPeriodicEventStream ChangeTransactionTariff ClearDERControl ClearTariffs"
+            " GetDERControl GetPeriodicEventStream GetTariffs NotifyAllowedEnergyTransfer"
+            " NotifyWebPaymentStarted RequestBatterySwap SetDERControl SetDefaultTariff UpdateDynamicSchedule"
+            " UsePriorityCharging"),
 )  # fmt: skip
 
 ACTIONS: Mapping[Version, Mapping[str, Action]] = {

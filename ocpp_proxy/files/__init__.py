@@ -1,0 +1,1 @@
+"""The readers of the files that knowledge and configuration are kept in: schemas, rules, YAML."""
