@@ -85,13 +85,15 @@ class Breach:
         self.head = head
 
 
-LinkEvent: TypeAlias = Message | NoMessage | Received | Breach
+LinkEvent: TypeAlias = Received | Breach
 
 
 class _Link(Protocol):
-    """What both sides have in common. Read `happened` after each `receive_data` and after `release`."""
+    """What both sides have in common. After each `receive_data` look at `message` while the handshake is held, at
+    `happened` from `release` on; who reads `happened` leaves an empty list there."""
 
     def _begin(self, opaque: bool) -> None:
+        self.message: Message | NoMessage | None = None
         self.happened: list[LinkEvent] = []
         self.held = True
         # Where nobody looks into messages (nothing is recorded) they need not be unmasked or inflated.
@@ -117,6 +119,7 @@ class _Link(Protocol):
         self.held = False
         self.deflate = deflate
         self._opening = None
+        self.message = None
         self.state = State.OPEN
         waiting = bytes(self.reader.buffer)
         self.reader.discard()
@@ -139,7 +142,7 @@ class _Link(Protocol):
         try:
             yield from self._read_message()
         except Exception as error:  # whatever a peer sends: the library raises seven kinds for it
-            self.happened.append(NoMessage(_sentence(error), _STATUSES.get(type(error), 400), self._taken()))
+            self.message = NoMessage(_sentence(error), _STATUSES.get(type(error), 400), self._taken())
         while True:
             yield
 
@@ -269,7 +272,7 @@ class StationLink(_Link, ServerProtocol):
 
     def _read_message(self) -> Generator[None, None, None]:
         request = yield from Request.parse(self.reader.read_line)
-        self.happened.append(Message(request, self._taken()))
+        self.message = Message(request, self._taken())
 
 
 class CsmsLink(_Link, ClientProtocol):
@@ -291,7 +294,7 @@ class CsmsLink(_Link, ClientProtocol):
         yield from read_body(
             response.status_code, response.headers, reader.read_line, reader.read_exact, reader.read_to_eof
         )
-        self.happened.append(Message(response, self._taken()))
+        self.message = Message(response, self._taken())
 
     def answer_so_far(self) -> Message | None:
         """The CSMS's answer with as much of its body as has come; None before its head is complete."""

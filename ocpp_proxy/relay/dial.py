@@ -1,0 +1,148 @@
+"""Dials the CSMS: name, TCP, TLS, upgrade, each time from the beginning.
+
+Decides how long each step may take and which words a failure gets. Refuses to retry: the station does that, as if
+nobody stood in between. Uses no proxy of the system's and adds nothing to the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from ocpp_proxy.relay.leg import Leg, describe_loss
+from ocpp_proxy.relay.settings import RelaySettings
+from ocpp_proxy.relay.sockets import tune
+from ocpp_proxy.wire.link import CsmsLink, Message, NoMessage
+from ocpp_proxy.wire.tls import explain
+from ocpp_proxy.wire.upstream import Upstream
+
+_Address: TypeAlias = "tuple[Any, ...]"
+
+
+class UnreachableError(Exception):
+    """No answer of the CSMS. `status`: 502, or 504 where it took too long; `reason` names the cause."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Dial:
+    """One attempt. `leg` is there once TCP and TLS are, so that whoever gives up can end it."""
+
+    def __init__(self, upstream: Upstream, settings: RelaySettings, csms_tls: ssl.SSLContext | None) -> None:
+        self._upstream = upstream
+        self._settings = settings
+        self._tls = csms_tls
+        self._step = ""
+        self.leg: Leg | None = None
+
+    async def ask(self, head: bytes, opaque: bool) -> Message:
+        """Send the request, return the answer. Raises UnreachableError."""
+        limit_s = self._settings.upstream_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._ask(head, opaque)
+        except TimeoutError:
+            answer = self._answer_so_far()
+            if answer is not None:
+                return answer
+            slow = f"the CSMS at {self._place} took more than {limit_s:g} s: {self._step}"
+            raise UnreachableError(504, slow) from None
+
+    async def _ask(self, head: bytes, opaque: bool) -> Message:
+        leg = Leg("csms", CsmsLink(max_message=self._settings.max_message, opaque=opaque))
+        sock = await self._connect()
+        await self._attach(leg, sock)
+        self.leg = leg
+        self._step = "no answer to the upgrade request"
+        leg.write(head)
+        answer = await leg.message()
+        if isinstance(answer, NoMessage):
+            raise UnreachableError(502, f"the CSMS at {self._place} gave no HTTP answer: {answer.reason}")
+        return answer
+
+    async def _connect(self) -> socket.socket:
+        addresses = await self._addresses()
+        last: OSError | None = None
+        deadline = asyncio.get_running_loop().time() + self._settings.upstream_timeout_s
+        for position, (family, address) in enumerate(addresses):
+            self._step = f"no TCP connection to {_spell(address)}"
+            left = deadline - asyncio.get_running_loop().time()
+            try:
+                # One dead address of several must not use up the time of the others.
+                async with asyncio.timeout(left / (len(addresses) - position) if len(addresses) > 1 else None):
+                    return await self._connect_to(family, address)
+            except OSError as error:  # TimeoutError is one
+                last = error
+        if isinstance(last, TimeoutError) and last.errno is None:
+            raise TimeoutError
+        raise UnreachableError(502, f"the CSMS at {self._place} cannot be reached: {_refusal(last)}") from last
+
+    async def _addresses(self) -> Sequence[tuple[int, _Address]]:
+        self._step = f"no address for the name {self._upstream.host}"
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(self._upstream.host, self._upstream.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            reason = f"its name {self._upstream.host} has no address here ({_words(error)}); check name and DNS"
+            raise UnreachableError(502, f"the CSMS at {self._place} cannot be reached: {reason}") from error
+        return [(family, address) for family, _, _, _, address in found]
+
+    async def _connect_to(self, family: int, address: _Address) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            tune(sock, self._settings.keepalive)
+            await asyncio.get_running_loop().sock_connect(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def _attach(self, leg: Leg, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        if self._tls is None:
+            await loop.create_connection(lambda: leg, sock=sock)
+            return
+        self._step = "no end of the TLS handshake"
+        name = self._settings.csms_server_name or self._upstream.host
+        try:
+            await loop.create_connection(lambda: leg, sock=sock, ssl=self._tls, server_hostname=name)
+        except TimeoutError:
+            raise
+        except (OSError, ssl.SSLError) as error:
+            raise UnreachableError(502, explain(error, "csms")) from error
+
+    def abandon(self) -> None:
+        """Give the attempt up: whatever there is of a connection ends."""
+        if self.leg is not None:
+            self.leg.drop(self._settings.linger_s)
+
+    def _answer_so_far(self) -> Message | None:
+        link = self.leg.link if self.leg is not None else None
+        return link.answer_so_far() if isinstance(link, CsmsLink) else None
+
+    @property
+    def _place(self) -> str:
+        return f"{self._upstream.host}:{self._upstream.port}"
+
+
+def _refusal(error: OSError | None) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: nothing listens there, or a firewall says so"
+    return _words(error) if error else "its name has no address"
+
+
+def _words(error: BaseException) -> str:
+    strerror = getattr(error, "strerror", None)
+    return str(strerror or describe_loss(error, "csms"))
+
+
+def _spell(address: _Address) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,323 @@
+"""Receives one caller: from the first byte on a listening port to a joined pair, or to an answer that says why not.
+
+Decides what is answered by the proxy itself: TLS on a plain port and the reverse, what is no HTTP, HTTP that wants no
+WebSocket, a CSMS that cannot be reached. Everything else is the CSMS's to answer, before the station hears a word.
+
+Each caller is on record with the outcome, except one who connects and leaves in silence (a port check).
+
+Source: RFC 6455 section 4.2; RFC 9110 sections 15.5.22 (426), 15.6.3 (502) and 15.6.5 (504); RFC 8446 section 6.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from websockets.exceptions import NegotiationError
+from websockets.http11 import Request, Response
+
+from ocpp_proxy.clock import now
+from ocpp_proxy.core.frame import Sender
+from ocpp_proxy.core.gate import mask_headers, mask_target
+from ocpp_proxy.core.record import Closed, Opened
+from ocpp_proxy.relay.dial import Dial, UnreachableError
+from ocpp_proxy.relay.ledger import Ledger
+from ocpp_proxy.relay.leg import Leg
+from ocpp_proxy.relay.pair import Pair
+from ocpp_proxy.relay.scribe import Scribe
+from ocpp_proxy.relay.settings import RelaySettings
+from ocpp_proxy.relay.sockets import peek, tune
+from ocpp_proxy.wire import deflate, opening
+from ocpp_proxy.wire.client_hello import HELLO_BYTES, read_client_hello
+from ocpp_proxy.wire.link import LOST, Message, NoMessage, StationLink
+from ocpp_proxy.wire.tls import describe, explain
+from ocpp_proxy.wire.tls_trouble import explain_hello
+from ocpp_proxy.wire.upstream import Upstream, identity
+
+T = TypeVar("T")
+
+_TLS_HANDSHAKE = b"\x16"
+_ALERT_HANDSHAKE_FAILURE = bytes((21, 3, 1, 0, 2, 2, 40))
+_NO_UPGRADE = "this is a WebSocket port for OCPP stations: connect to it with a WebSocket client (Upgrade: websocket)"
+_PLAIN_ON_TLS = "this port speaks TLS: set wss:// in place of ws:// in the station's backend URL"
+
+
+class RefusedError(Exception):
+    """The caller gets no connection. `status` None: nothing is answered; `by`: whose answer it is; `answer`: its bytes
+    where they are not ours."""
+
+    def __init__(
+        self, reason: str, status: int | None, by: Sender | None = "proxy", answer: bytes | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.by = by
+        self.answer = answer
+
+
+@dataclass(slots=True)
+class Caller:
+    """What is known so far."""
+
+    address: str
+    host: str
+    station: Leg | None = None
+    request: Request | None = None
+    response: Response | None = None
+    csms: Leg | None = None
+    dial_ms: float | None = None
+    struck: tuple[str, ...] = ()
+    head: bytes = b""
+
+
+class Reception:
+    """`on_open` gets each pair before its first frame is forwarded, `on_end` when both legs are gone."""
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        ledger: Ledger,
+        *,
+        upstream: Upstream,
+        csms_tls: ssl.SSLContext | None,
+        on_open: Callable[[Pair], None],
+        on_end: Callable[[Pair], None],
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._upstream = upstream
+        self._csms_tls = csms_tls
+        self._on_open = on_open
+        self._on_end = on_end
+
+    async def receive(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+        """Deal with an accepted connection; returns when it is open or refused."""
+        host, port = address[:2]
+        caller = Caller(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", host)
+        try:
+            await self._welcome(caller, sock)
+        except RefusedError as refusal:
+            self._refuse(caller, refusal)
+        except asyncio.CancelledError:
+            if caller.station is None or not (caller.station.eof or caller.station.gone):
+                self._refuse(caller, RefusedError("the proxy was stopped", 503))
+                raise
+            self._refuse(caller, RefusedError("the station hung up before the CSMS had answered", None, None))
+        except OSError:
+            sock.close()  # gone before it was received
+
+    async def _welcome(self, caller: Caller, sock: socket.socket) -> None:
+        first = await self._first_bytes(sock)
+        if not first:
+            sock.close()
+            return
+        tls, speaks_tls = self._settings.station_tls, first.startswith(_TLS_HANDSHAKE)
+        if speaks_tls and tls is None:
+            await self._turn_tls_away(sock, first)
+        leg = Leg("station", StationLink(max_message=self._settings.max_message, opaque=self._ledger.opaque))
+        await self._attach(leg, sock, tls if speaks_tls else None, first)
+        caller.station = leg
+        message = await self._request(caller, leg)
+        if tls is not None and not speaks_tls:
+            raise RefusedError(_PLAIN_ON_TLS, 400)
+        if not opening.is_upgrade(message.http):  # type: ignore[arg-type]  # on this leg it is a Request
+            raise RefusedError(_NO_UPGRADE, 426)
+        await self._connect(caller, leg, message)
+
+    # -- the caller's side
+
+    async def _first_bytes(self, sock: socket.socket) -> bytes:
+        tune(sock, self._settings.keepalive)
+        try:
+            async with asyncio.timeout(self._settings.greeting_timeout_s):
+                return await peek(sock, HELLO_BYTES)
+        except TimeoutError:
+            sock.close()
+            raise RefusedError(f"it said nothing for {self._settings.greeting_timeout_s:g} s", None) from None
+
+    async def _turn_tls_away(self, sock: socket.socket, first: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._settings.linger_s):
+                await loop.sock_sendall(sock, _ALERT_HANDSHAKE_FAILURE)
+                sock.shutdown(socket.SHUT_WR)
+                # Closing with unread bytes would reset the connection and take the alert with it.
+                while await loop.sock_recv(sock, HELLO_BYTES):
+                    pass
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            sock.close()
+        raise RefusedError(explain_hello(first), None)
+
+    async def _attach(self, leg: Leg, sock: socket.socket, tls: ssl.SSLContext | None, first: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        limit_s = self._settings.greeting_timeout_s if tls is not None else None
+        try:
+            await loop.connect_accepted_socket(lambda: leg, sock, ssl=tls, ssl_handshake_timeout=limit_s)
+        except (OSError, ssl.SSLError) as error:
+            if tls is None:
+                raise
+            raise RefusedError(explain(error, "station", read_client_hello(first)), None) from error
+
+    async def _request(self, caller: Caller, leg: Leg) -> Message:
+        try:
+            async with asyncio.timeout(self._settings.greeting_timeout_s):
+                message = await leg.message()
+        except TimeoutError:
+            raise RefusedError(f"no complete request within {self._settings.greeting_timeout_s:g} s", 408) from None
+        if isinstance(message, NoMessage):
+            caller.head = message.raw[:16]
+            # What the library quotes after the colon may hold a credential.
+            reason = message.reason.partition(":")[0] if message.raw else message.reason
+            raise RefusedError(f"no HTTP request that could be read: {reason}", message.status or None)
+        assert isinstance(message.http, Request)
+        caller.request = message.http
+        return message
+
+    # -- the CSMS's side
+
+    async def _connect(self, caller: Caller, leg: Leg, message: Message) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        assert caller.request is not None
+        if leg.eof or leg.gone:
+            raise RefusedError("the station hung up right after its request", None, None)
+        leg.on_lost = task.cancel  # type: ignore[assignment]  # its answer is of no interest
+        who = self._identity(caller)
+        target = self._upstream.target(caller.request.path, who)
+        onward = opening.onward(message.raw, target, self._upstream.authority)
+        caller.struck = onward.struck
+        dial = Dial(self._upstream, self._settings, self._csms_tls)
+        try:
+            answer = await self._answer(caller, dial, onward.head)
+            self._join(caller, dial, answer, onward.offers)
+        except BaseException:
+            leg.on_lost = None
+            dial.abandon()
+            raise
+
+    async def _answer(self, caller: Caller, dial: Dial, head: bytes) -> Message:
+        started = time.perf_counter()
+        try:
+            answer = await dial.ask(head, self._ledger.opaque)
+        except UnreachableError as trouble:
+            raise RefusedError(trouble.reason, trouble.status) from trouble
+        finally:
+            caller.dial_ms = round((time.perf_counter() - started) * 1000, 3)
+            caller.csms = dial.leg
+        assert isinstance(answer.http, Response)
+        caller.response = answer.http
+        if answer.http.status_code != 101:
+            said = f"HTTP {answer.http.status_code} {answer.http.reason_phrase}".rstrip()
+            raise RefusedError(said, answer.http.status_code, "csms", answer.raw)
+        return answer
+
+    def _join(self, caller: Caller, dial: Dial, answer: Message, offers: bool) -> None:
+        assert caller.station is not None
+        assert dial.leg is not None
+        headers = answer.http.headers
+        try:
+            compression = deflate.chosen(headers.get_all(deflate.HEADER), offers)
+        except NegotiationError as error:
+            raise RefusedError(f"the CSMS's 101 cannot be carried: {error}", 502) from error
+        connection = self._ledger.next_connection()
+        pair = Pair(
+            caller.station, dial.leg,
+            identity=self._identity(caller),
+            subprotocol=opening.chosen_subprotocol(headers),
+            since=now(),
+            ledger=self._ledger,
+            scribe=Scribe(connection, self._settings.keep_secrets, self._ledger.on_notice),
+            settings=self._settings,
+            on_end=self._on_end,
+        )  # fmt: skip
+        self._on_open(pair)
+        opened = [] if self._ledger.opaque else [self._opened(caller, connection, 101, None)]
+        self._ledger.step(opened, partial(pair.open, answer.raw, compression))
+
+    # -- on record
+
+    def _refuse(self, caller: Caller, refusal: RefusedError) -> None:
+        if not self._ledger.opaque:
+            connection = self._ledger.next_connection()
+            opened = self._opened(caller, connection, refusal.status, refusal.by, refusal.reason)
+            by = refusal.by or "station"
+            closed = Closed(connection=connection, at=opened.at, by=by, code=LOST, reason=refusal.reason)
+            self._ledger.step([opened, closed], partial(self._dismiss, caller.station, refusal))
+        else:
+            self._dismiss(caller.station, refusal)
+        if refusal.by == "proxy":
+            self._ledger.on_notice(f"{caller.address}: {refusal.reason}")
+
+    def _dismiss(self, station: Leg | None, refusal: RefusedError) -> None:
+        if station is None or station.gone:
+            return
+        if refusal.answer is not None:
+            station.write(refusal.answer)
+        elif refusal.status is not None:
+            station.write(_own_answer(station, refusal))
+        station.finish(self._settings.linger_s)
+
+    def _opened(
+        self, caller: Caller, connection: str, status: int | None, by: Sender | None, reason: str = ""
+    ) -> Opened:
+        request, response = caller.request, caller.response
+        headers = response.headers if response else None
+        extra: dict[str, Any] = {}
+        if reason:
+            extra["reason"] = reason
+        if caller.struck:
+            extra["struck"] = list(caller.struck)
+        if caller.head:
+            extra["head"] = caller.head.hex()
+        return Opened(
+            connection=connection,
+            at=now(),
+            station=self._identity(caller) if request else None,
+            station_address=caller.address,
+            target=self._masked(mask_target, request.path) if request else None,
+            offered=opening.offered_subprotocols(request.headers) if request else (),
+            subprotocol=opening.chosen_subprotocol(headers) if headers and status == 101 else None,
+            extensions=opening.first(headers, deflate.HEADER) if headers and status == 101 else None,
+            status=status,
+            refused_by=by,
+            dial_ms=caller.dial_ms,
+            station_headers=self._headers(request),
+            csms_headers=self._headers(response),
+            tls={"station": _tls_of(caller.station), "csms": _tls_of(caller.csms)},
+            extra=extra,
+        )
+
+    def _headers(self, message: Request | Response | None) -> tuple[Any, ...]:
+        if message is None:
+            return ()
+        return tuple(self._masked(mask_headers, tuple(message.headers.raw_items())))
+
+    def _masked(self, mask: Callable[[T], Any], value: T) -> Any:
+        return value if self._settings.keep_secrets else mask(value)
+
+    def _identity(self, caller: Caller) -> str:
+        assert caller.request is not None
+        return identity(caller.request.path, opening.first(caller.request.headers, "Authorization"), caller.host)
+
+
+def _own_answer(station: Leg, refusal: RefusedError) -> bytes:
+    assert isinstance(station.link, StationLink)
+    assert refusal.status is not None
+    response = station.link.reject(refusal.status, f"ocpp-proxy: {refusal.reason}\n")
+    if refusal.status == 426:
+        response.headers["Upgrade"] = "websocket"
+    return response.serialize()
+
+
+def _tls_of(leg: Leg | None) -> dict[str, Any] | None:
+    ssl_object = leg.ssl_object if leg is not None else None
+    return describe(ssl_object) if ssl_object is not None else None

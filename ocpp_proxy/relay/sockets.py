@@ -1,0 +1,83 @@
+"""Plain sockets: listening ones, their options, and a look at first bytes that leaves them where they are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.relay.settings import Keepalive
+
+BACKLOG = 1024
+
+
+def tune(sock: socket.socket, keepalive: Keepalive) -> None:
+    """No delay for small frames, and dead links are found, as far as this platform knows how."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    values = {
+        "TCP_KEEPIDLE": keepalive.idle_s,
+        "TCP_KEEPALIVE": keepalive.idle_s,  # macOS's name for the same
+        "TCP_KEEPINTVL": keepalive.interval_s,
+        "TCP_KEEPCNT": keepalive.count,
+        "TCP_USER_TIMEOUT": keepalive.patience_ms,
+    }
+    for name, value in values.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for each address of a host, on one port. Raises BadInput."""
+    place = f"--listen {host}:{port}"
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        words = getattr(error, "strerror", None) or error
+        raise BadInput(f"{place}: {words}; expected an address of this machine") from error
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
+            sockets.append(_listen(family, (address[0], port, *address[2:])))
+            port = port or sockets[0].getsockname()[1]
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise BadInput(f"{place}: cannot listen there: {error.strerror or error}") from error
+    return sockets
+
+
+def _listen(family: int, address: tuple[Any, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+async def peek(sock: socket.socket, size: int) -> bytes:
+    """The first bytes of a connection, which stay to be read; b"" where it ends without any. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    readable: asyncio.Future[None] = loop.create_future()
+
+    def on_readable() -> None:
+        if not readable.done():
+            readable.set_result(None)
+
+    loop.add_reader(sock, on_readable)
+    try:
+        await readable
+    finally:
+        loop.remove_reader(sock)
+    return sock.recv(size, socket.MSG_PEEK)
