@@ -11,10 +11,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ocpp_proxy.capture.rows import INSERT, Row, closed_row, entry_row, frame_row, gap_row, opened_row, sql_text
+from ocpp_proxy.capture.rows import (
+    INSERT,
+    INSERT_PLAIN_FRAME,
+    Row,
+    closed_row,
+    entry_row,
+    frame_row,
+    gap_row,
+    is_plain,
+    opened_row,
+    plain_frame_row,
+    sql_text,
+)
 from ocpp_proxy.core.record import Closed, Entry, FrameRecord, Gap, Opened, Part, Writable
 
-INSERT_FRAME = INSERT["frame"]
 _INSERT_NAME = "INSERT INTO connection (id, name) VALUES (?, ?)"
 _DELETE_PARTS = "DELETE FROM part WHERE frame = ?"
 _ROW_OF: Mapping[type, tuple[str, Callable[[int, int, Any], Row]]] = {
@@ -44,6 +55,7 @@ class Batch:
         self._find = find
         self._ids: dict[str, int] = {}
         self._names: list[Row] = []
+        self._plain_frames: list[Row] = []
         self._frames: list[Row] = []
         self._parts: list[Row] = []
         self._whole: list[Row] = []
@@ -55,7 +67,7 @@ class Batch:
 
     def add(self, records: Sequence[Writable]) -> None:
         """Turn `records` into rows."""
-        book, frames, ids = self._book, self._frames, self._book.ids
+        book, ids, plain_frames = self._book, self._book.ids, self._plain_frames
         for record in records:
             if type(record) is FrameRecord:
                 connection = ids.get(record.connection) or self._number(record.connection)
@@ -63,7 +75,10 @@ class Batch:
                     n = self._place(record)
                 else:
                     n = book.last_n = book.last_n + 1
-                frames.append(frame_row(n, connection, record))
+                if is_plain(record):
+                    plain_frames.append(plain_frame_row(n, connection, record))
+                else:
+                    self._frames.append(frame_row(n, connection, record))
             elif isinstance(record, Part):
                 self._add_part(record)
             else:
@@ -118,7 +133,8 @@ class Batch:
     def statements(self) -> Iterator[tuple[str, list[Row]]]:
         """What to execute, in this order."""
         yield _INSERT_NAME, self._names
-        yield INSERT_FRAME, self._frames
+        yield INSERT["frame"], self._frames
+        yield INSERT_PLAIN_FRAME, self._plain_frames  # after those that it may complete
         yield INSERT["part"], self._parts
         yield _DELETE_PARTS, self._whole
         yield from self._others.items()

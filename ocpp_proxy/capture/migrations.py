@@ -47,8 +47,9 @@ def v1(database: Database) -> None:
         "entry": place | at | {"type": str, "fields": str},
     }
     keys = {"meta": "key", "connection": "id"}
+    defaults = {"frame": {"origin": "relayed", "incomplete": 0}}
     for name, columns in tables.items():
-        database.table(name).create(columns, pk=keys.get(name, "n"))
+        database.table(name).create(columns, pk=keys.get(name, "n"), defaults=defaults.get(name))
     database.table("connection").create_index(["name"], unique=True)
     database.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.conn.execute("PRAGMA user_version = 1")

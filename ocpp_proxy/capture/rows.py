@@ -30,11 +30,18 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "closed": ("n", "connection", "at_us", "mono_ns", "by", "code", "reason", "echo", "extra"),
     "entry": ("n", "connection", "at_us", "mono_ns", "type", "fields"),
 }
-# REPLACE, since the whole of a fragmented message takes the place of its first part.
-INSERT: dict[str, str] = {
-    table: f'INSERT OR REPLACE INTO "{table}" ({", ".join(columns)}) VALUES ({", ".join("?" * len(columns))})'  # noqa: S608 — our own names
-    for table, columns in COLUMNS.items()
-}
+# Python's SQLite binding takes microseconds for each None and bool; the usual frame is written without any.
+_PLAIN_FRAME = ("n", "connection", "seq", "at_us", "mono_ns", "sender", "receiver", "opcode", "data")
+
+
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    # REPLACE, since the whole of a fragmented message takes the place of its first part.
+    places = ", ".join("?" * len(columns))
+    return f'INSERT OR REPLACE INTO "{table}" ({", ".join(columns)}) VALUES ({places})'  # noqa: S608 — our own names
+
+
+INSERT: dict[str, str] = {table: _insert(table, columns) for table, columns in COLUMNS.items()}
+INSERT_PLAIN_FRAME = _insert("frame", _PLAIN_FRAME)
 
 
 def sql_text(text: str | None) -> str | bytes | None:
@@ -53,23 +60,38 @@ def from_sql_text(value: str | bytes | None) -> str | None:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
-def frame_row(n: int, connection: int, record: FrameRecord) -> Row:
+def is_plain(record: FrameRecord) -> bool:
+    """Whether `plain_frame_row` holds all of it."""
+    return not (
+        record.incomplete or record.masked or record.extra or record.origin != "relayed"
+        or record.fragments is not None or record.held_ms is not None or record.original is not None
+        or record.at.mono_ns is None
+    )
+
+
+def plain_frame_row(n: int, connection: int, record: FrameRecord) -> Row:
     """The hot path: one of these a frame."""
     at = record.at
-    data = record.data
-    try:
-        payload: str | bytes = data.decode()
-    except UnicodeDecodeError:
-        payload = data
+    return (n, connection, record.seq, at.utc_us, at.mono_ns, record.sender, record.to, record.opcode,
+            _payload(record.data))
+
+
+def frame_row(n: int, connection: int, record: FrameRecord) -> Row:
     fragments = record.fragments
     return (
-        n, connection, record.seq, at.utc_us, at.mono_ns, record.sender, record.to, record.opcode, record.origin,
-        record.incomplete, record.held_ms,
+        n, connection, record.seq, record.at.utc_us, record.at.mono_ns, record.sender, record.to, record.opcode,
+        record.origin, int(record.incomplete), record.held_ms,
         None if fragments is None else dumps(fragments),
         dumps([mask_object(mask) for mask in record.masked]) if record.masked else None,
-        dumps(record.extra) if record.extra else None,
-        record.original, payload,
+        _extra(record.extra), record.original, _payload(record.data),
     )
+
+
+def _payload(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def frame_record(row: Row, names: Names) -> FrameRecord:

@@ -14,11 +14,11 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from ocpp_proxy.capture.batch import INSERT_FRAME, Batch, Book
+from ocpp_proxy.capture.batch import Batch, Book
 from ocpp_proxy.capture.checkpoint import Checkpointer
 from ocpp_proxy.capture.lock import WriterLock
 from ocpp_proxy.capture.opening import open_for_writing
-from ocpp_proxy.capture.rows import COLUMNS, frame_row, sql_text
+from ocpp_proxy.capture.rows import COLUMNS, INSERT_PLAIN_FRAME, is_plain, plain_frame_row, sql_text
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.record import CaptureHeader, FrameRecord, Opened, Writable
 
@@ -86,13 +86,13 @@ class Store:
     def _insert_one(self, record: Writable) -> bool:
         """The usual case, without the three statements of an explicit transaction; False if it is another."""
         book = self._book
-        if type(record) is not FrameRecord or record.incomplete or book.incomplete:
+        if type(record) is not FrameRecord or not is_plain(record) or book.incomplete:
             return False
         connection = book.ids.get(record.connection)
         if connection is None:
             return False
         book.last_n += 1
-        self._cursor.execute(INSERT_FRAME, frame_row(book.last_n, connection, record))
+        self._cursor.execute(INSERT_PLAIN_FRAME, plain_frame_row(book.last_n, connection, record))
         return True
 
     def _insert_batch(self, records: Sequence[Writable]) -> None:
