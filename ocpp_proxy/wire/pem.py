@@ -24,9 +24,11 @@ _CERTIFICATE, _CERTIFICATE_END = "-----BEGIN CERTIFICATE-----", "-----END CERTIF
 _KEY = "PRIVATE KEY-----"  # of any kind: PKCS#8, EC, RSA, encrypted or not
 _WANTED = {_CERTIFICATE: "certificate", _KEY: "private key"}
 
+_OTHER_KIND = "the private key in {key} belongs to another certificate (one is RSA, the other EC)"
 _REFUSED = {
     "KEY_VALUES_MISMATCH": "the private key in {key} belongs to another certificate",
-    "KEY_TYPE_MISMATCH": "the private key in {key} belongs to another certificate (one is RSA, the other EC)",
+    "KEY_TYPE_MISMATCH": _OTHER_KIND,
+    "NO_CERTIFICATE_ASSIGNED": _OTHER_KIND,
     "EE_KEY_TOO_SMALL": "the certificate's key is too small for this OpenSSL (RSA needs 2048 bits){lower}",
     "CA_KEY_TOO_SMALL": "a key in the certificate's chain is too small for this OpenSSL (RSA needs 2048 bits){lower}",
     "CA_MD_TOO_WEAK": "the certificate is signed with a hash that this OpenSSL refuses (SHA-1 or MD5){lower}",

@@ -57,7 +57,14 @@ def station_context(
     """For listening. `key` may be left out where the certificate's file holds it too; with `client_ca` a station
     must show a certificate issued under it; `minimum` is one of TLS_VERSIONS. `warn` gets a sentence for whatever
     works but should be known. Raises BadInput that names file and mistake."""
-    context = _context(ssl.PROTOCOL_TLS_SERVER, minimum, "--tls-min", warn)
+    if minimum not in TLS_VERSIONS:
+        raise BadInput(f"--tls-min {minimum}: expected one of {', '.join(TLS_VERSIONS)}")
+    context = _context(ssl.PROTOCOL_TLS_SERVER)
+    if minimum in _OLD:
+        _accept_weak(context)
+        warn(f"--tls-min {minimum}: TLS this old is broken, and small keys and SHA-1 are accepted with it; keep it to "
+             "stations that know nothing better, and off the internet")
+    _start_at(context, minimum)
     add_certificate(context, cert, key, warn)
     if client_ca is not None:
         trust(context, client_ca)
@@ -71,21 +78,22 @@ def csms_context(
     cert: str | Path | None = None,
     key: str | Path | None = None,
     insecure: bool = False,
-    minimum: str = "1.2",
     *,
     warn: Warn = _in_silence,
 ) -> ssl.SSLContext:
-    """For dialling. `ca` replaces the system's trusted authorities; `insecure` accepts any certificate, weak ones
-    included. Otherwise as `station_context`."""
+    """For dialling. `ca` replaces the system's trusted authorities. `insecure` goes on whatever the CSMS's TLS is like:
+    any certificate, weak keys, TLS 1.0; none of that matters where nobody knows who answers. Otherwise as
+    `station_context`."""
     if insecure and ca is not None:
         raise BadInput("trust this authority or trust everybody: --upstream-ca excludes --upstream-insecure", str(ca))
     if key is not None and cert is None:
         raise BadInput("a key without its certificate: name that too, with --upstream-cert", str(key))
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, minimum, "--upstream-tls-min", warn)
+    context = _context(ssl.PROTOCOL_TLS_CLIENT)
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        _lower_security_level(context)
+        _accept_weak(context)
+        _start_at(context, "1.0")
         warn("the CSMS's certificate is not checked (--upstream-insecure): the stations' passwords go to whoever "
              "answers at its address")
     elif ca is None:
@@ -149,22 +157,20 @@ def _note_server_name(ssl_object: Any, name: str | None, _: ssl.SSLContext) -> N
     ssl_object.server_name = name
 
 
-def _context(protocol: int, minimum: str, option: str, warn: Warn) -> ssl.SSLContext:
-    if minimum not in TLS_VERSIONS:
-        raise BadInput(f"{option} {minimum}: expected one of {', '.join(TLS_VERSIONS)}")
+def _context(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.sslobject_class = _Remembering
     context.set_ciphers(_SUITES)
-    if minimum in _OLD:
-        _lower_security_level(context)
-        context.options |= _OP_LEGACY_SERVER_CONNECT
-        warn(f"{option} {minimum}: TLS this old is broken, and small keys and SHA-1 are accepted with it; keep it to "
-             "stations that know nothing better, and off the internet")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the old versions: the user has just been told
-        context.minimum_version = TLS_VERSIONS[minimum]
+    context.minimum_version = TLS_VERSIONS["1.2"]
     return context
 
 
-def _lower_security_level(context: ssl.SSLContext) -> None:
+def _accept_weak(context: ssl.SSLContext) -> None:
     context.set_ciphers(_SUITES + ":@SECLEVEL=0")
+    context.options |= _OP_LEGACY_SERVER_CONNECT
+
+
+def _start_at(context: ssl.SSLContext, minimum: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the old versions: the user is told so in other words
+        context.minimum_version = TLS_VERSIONS[minimum]

@@ -88,7 +88,8 @@ def _named(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BadInput(f"--tls-auto cannot keep its authority there: {error.strerror}", str(folder)) from error
+        what = f"{error.strerror}: {error.filename2 or error.filename}"
+        raise BadInput(f"--tls-auto cannot keep its authority there: {what}", str(folder)) from error
     except ValueError as error:
         raise BadInput(f"the authority of --tls-auto cannot be used: {error}; remove this folder to make a new one, "
                        "which then has to be installed on the stations anew", str(folder)) from error

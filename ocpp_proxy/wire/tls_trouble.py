@@ -152,24 +152,24 @@ _CSMS: dict[str, str] = {
         "--upstream-key), or shares no cipher suite with us, or serves no host of this name (--upstream-sni)"
     ),
     "PROTOCOL_VERSION": (
-        "the CSMS and we share no TLS version: have TLS 1.2 or 1.3 switched on there, or go lower with "
-        "--upstream-tls-min 1.0"
+        "the CSMS and we share no TLS version: have TLS 1.2 or 1.3 switched on there; --upstream-insecure "
+        "goes on with older ones"
     ),
     "UNSUPPORTED_PROTOCOL": (
-        "the CSMS chose a TLS version older than we accept: have TLS 1.2 switched on there, or go lower with "
-        "--upstream-tls-min 1.0"
+        "the CSMS chose a TLS version older than 1.2: have that switched on there; --upstream-insecure goes "
+        "on with the older one"
     ),
     "UNRECOGNIZED_NAME": (
         "the CSMS does not know the host name we asked for (SNI): use the name from its operator in "
         "--upstream, or give it with --upstream-sni"
     ),
     "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": (
-        "the CSMS's TLS is too old to renegotiate safely: have it updated, or accept that with "
-        "--upstream-tls-min 1.0"
+        "the CSMS's TLS is too old to renegotiate safely: have it updated; --upstream-insecure goes on with "
+        "it"
     ),
     "DH_KEY_TOO_SMALL": (
-        "the CSMS's Diffie-Hellman parameters are too small: have them renewed, or accept that with "
-        "--upstream-insecure"
+        "the CSMS's Diffie-Hellman parameters are too small: have them renewed; --upstream-insecure goes on "
+        "with them"
     ),
     "WRONG_VERSION_NUMBER": (
         "what answers at that port of the CSMS is not TLS: use ws:// in --upstream, or the port that speaks "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from base64 import b64encode
 from pathlib import Path
@@ -24,6 +25,7 @@ from tls_fixtures import (
     speaks_tls,
 )
 
+from ocpp_proxy.wire import tls_trouble
 from ocpp_proxy.wire.client_hello import read_client_hello
 from ocpp_proxy.wire.tls import csms_context, station_context
 from ocpp_proxy.wire.tls_trouble import explain, explain_hello
@@ -237,7 +239,7 @@ def test_csms_refuses_our_client_certificate(
         (44, ("revoked", "ask its operator")),  # certificate_revoked
         (48, ("does not trust the authority", "--upstream-cert")),  # unknown_ca
         (49, ("does not let it in", "operator")),  # access_denied
-        (70, ("share no TLS version", "--upstream-tls-min 1.0")),  # protocol_version
+        (70, ("share no TLS version", "--upstream-insecure")),  # protocol_version
         (112, ("does not know the host name", "--upstream-sni")),  # unrecognized_name
         (116, ("demands a client certificate", "--upstream-key")),  # certificate_required
     ],
@@ -252,7 +254,7 @@ def test_csms_sends_alert(certificates: Certificates, loop: str, alert: int, wor
 def test_csms_speaks_other_versions_or_suites(certificates: Certificates, loop: str) -> None:
     old = any_context(SERVER, certificates["rsa"], versions=(V1_0, V1_1))
     met = run(loop, meet_csms(csms_context(certificates["ca"]), speaks_tls(old)))
-    told(met.trouble, "csms", "share no TLS version", "--upstream-tls-min 1.0")
+    told(met.trouble, "csms", "share no TLS version", "--upstream-insecure")
     no_suite = any_context(SERVER, certificates["rsa"], ciphers="RSA-PSK-AES128-GCM-SHA256", versions=(V1_2, V1_2))
     met = run(loop, meet_csms(csms_context(certificates["ca"]), speaks_tls(no_suite)))
     told(met.trouble, "csms", "shares no cipher suite")
@@ -264,8 +266,8 @@ def test_csms_speaks_other_versions_or_suites(certificates: Certificates, loop: 
     [
         (hears_then(b"HTTP/1.1 400 Bad Request\r\n\r\n"), ("is not TLS", "ws://")),
         (hears_then(b"SSH-2.0-OpenSSH_9.2\r\n"), ("is not TLS", "ws://")),
-        (hears_then(server_hello(0x0301)), ("older than we accept", "--upstream-tls-min 1.0")),
-        (hears_then(server_hello(0x0303)), ("too old to renegotiate", "--upstream-tls-min 1.0")),
+        (hears_then(server_hello(0x0301)), ("older than 1.2", "--upstream-insecure")),
+        (hears_then(server_hello(0x0303)), ("too old to renegotiate", "--upstream-insecure")),
         (hears_then(b""), ("hung up", "--upstream-cert", "--upstream-sni", "firewall")),
         (hears_then(b"", reset=True), ("hung up", "--upstream-cert", "--upstream-sni", "firewall")),
         (says(b""), ("did not finish the TLS handshake in time",)),
@@ -313,3 +315,13 @@ def test_tls_on_the_plain_port() -> None:
     assert "--tls-auto" in said
     assert "(it asks" not in explain_hello(client_hello(host="192.0.2.1"))
     assert explain_hello(b"\x16\x03\x01").startswith("the station speaks TLS to a port")
+
+
+def test_remedies_name_options_that_exist() -> None:
+    from ocpp_proxy.cli.run import command as run_command  # the whole program, which the other tests do without
+
+    folder = Path(tls_trouble.__file__).parent
+    text = "".join((folder / f"{name}.py").read_text("utf-8") for name in ("tls", "tls_trouble", "tls_auto", "pem"))
+    mentioned = set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", text))
+    assert {"--upstream-ca", "--tls-auto", "--advertise"} <= mentioned
+    assert mentioned <= {option for parameter in run_command.params for option in parameter.opts}
