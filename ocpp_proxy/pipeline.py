@@ -1,0 +1,308 @@
+"""The one door: records go in, events come out.
+
+Live relay, check of a capture and tests feed their records here, in order, and hear what there is to say. Decides what
+is known of each connection and its station, and what is counted. Refuses to know where records come from and what the
+time is: it comes with the records, so that the same records give the same events.
+
+A connection costs little until something happens on it, and nothing once it is closed, but for its findings.
+
+Source: OCPP-J 1.6 chapter 3 and OCPP 2.0.1 Part 4 chapter 3 (the subprotocol decides the version).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ocpp_proxy.core.event import ConnectionClosed, ConnectionOpened, Event, FindingRaised, FrameSeen, GapSeen
+from ocpp_proxy.core.exchange import Correlation, Correlator
+from ocpp_proxy.core.finding import Finding
+from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, Frame, Malformed, Side, Version
+from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.core.reader import read
+from ocpp_proxy.core.record import Closed, FrameRecord, Gap, Opened, Record
+from ocpp_proxy.core.schema import Schemas
+from ocpp_proxy.core.session import Session, Sessions
+from ocpp_proxy.core.vocabulary import VERSIONS, guess_version, version_of_subprotocol
+from ocpp_proxy.rules.book import FindingBook
+from ocpp_proxy.rules.engine import Engine
+from ocpp_proxy.rules.judge import SEND_ANSWERED, Judge, Seen
+from ocpp_proxy.rules.ruleset import RuleSet
+
+GUESS_FROM = 20  # frames of a connection without a version that are looked at before it is guessed
+FALLBACK: Version = "1.6"
+NOTES_KEPT = 1000
+BOTH: frozenset[Side] = frozenset(("station", "csms"))
+UNREADABLE_ID = "-1"  # what a CALLERROR of 2.x bears where it answers a message whose id could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to bear in mind when reading the findings of a connection."""
+
+    connection: str
+    message: str
+
+
+class _Link:
+    """What is known of one open connection."""
+
+    __slots__ = ("correlator", "gap_seq", "judge", "last_seq", "lost", "open", "session", "unheard", "waiting")
+
+    def __init__(self, connection: str, session: Session, judge: Judge | None, from_the_start: bool) -> None:
+        self.correlator = Correlator(connection)
+        self.session = session
+        self.judge = judge
+        self.waiting: list[Seen] | None = None  # frames that wait for the version to be guessed
+        self.open = 0          # Calls without an answer
+        self.last_seq = 0
+        self.gap_seq = 0       # up to here, frames may be missing
+        self.lost = 0          # frames known to be missing, each of which may be a Call whose answer is still to come
+        self.unheard: frozenset[Side] = frozenset() if from_the_start else BOTH
+
+
+class Pipeline:
+    """`site`: what is known of the site; `default_version`: of connections whose subprotocol does not tell;
+    `forget_closed`: drop a connection's findings when it closes, which a relay that runs for months needs.
+
+    Raises BadInput for a site key that no rule asks for.
+    """
+
+    def __init__(
+        self, rules: RuleSet, schemas: Schemas, *, site: frozenset[str] = frozenset(),
+        default_version: Version | None = None, forget_closed: bool = False,
+    ) -> None:  # fmt: skip
+        rules.check_site(site)
+        engine = Engine(rules.active(), site)
+        self._rules = rules
+        self._site = site
+        self._default = default_version
+        self._forget_closed = forget_closed
+        self._judges = {version: Judge(version, engine.index(version), schemas) for version in VERSIONS}
+        self._sessions = Sessions()
+        self._links: dict[str, _Link] = {}
+        self._book = FindingBook()
+        self._frames = self._control = self._malformed = self._exchanges = self._unanswered = 0
+        self._latest: Instant | None = None
+        self.notes: list[Note] = []
+
+    def feed(self, record: Record, frame: Frame | None = None) -> list[Event]:
+        """The events of a record, FrameSeen before what is found in it. `frame`: what was read from the record's data
+        already, if it was. Never raises for what a peer sent."""
+        if isinstance(record, FrameRecord):
+            return self._passed(record, frame)
+        react = _REACTIONS.get(type(record))
+        return react(self, record) if react is not None else []
+
+    def tick(self, at: Instant) -> list[Event]:
+        """Time goes by without a record."""
+        self._latest = at
+        return []
+
+    def finish(self) -> list[Event]:
+        """Nothing more comes for now: judge what waited for more. Feeding may go on afterwards."""
+        return [event for link in list(self._links.values()) for event in self._decide(link)]
+
+    def findings(self) -> list[Finding]:
+        """By connection, first frame, rule and pointer."""
+        return self._book.findings()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """As in `check --format json`. An open Call is pending until its connection closes or its caller's timeout
+        has passed; then it is unanswered."""
+        open_calls = sum(link.open for link in self._links.values())
+        pending = sum(self._pending(link) for link in self._links.values())
+        severities = self._book.counts()
+        return {
+            "frames": self._frames, "control": self._control, "malformed": self._malformed,
+            "exchanges": self._exchanges, "unanswered": self._unanswered + open_calls - pending, "pending": pending,
+            "error": severities["error"], "warning": severities["warning"], "info": severities["info"],
+        }  # fmt: skip
+
+    def skipped(self) -> list[dict[str, str]]:
+        """The rules that nothing was judged by, and why, by id."""
+        met = set().union(*(judge.met for judge in self._judges.values()))
+        return [{"rule": rule.id, "reason": reason} for rule in self._rules.all
+                if (reason := self._rules.why_silent(rule, self._site, met)) is not None]
+
+    # Records
+
+    def _opened(self, record: Opened) -> list[Event]:
+        events: list[Event] = self._end(record.connection)
+        self._latest = record.at
+        if record.status == 101:
+            session = self._sessions.of(record.station)
+            version = version_of_subprotocol(record.subprotocol) or self._default
+            self._links[record.connection] = self._link(record.connection, session, version, from_the_start=True)
+        return [*events, ConnectionOpened(record)]
+
+    def _closed(self, record: Closed) -> list[Event]:
+        link = self._links.get(record.connection)
+        self._latest = record.at
+        events = self._end(record.connection)
+        if self._forget_closed:
+            self._book.forget(record.connection)
+        return [*events, ConnectionClosed(record, link.session.station if link is not None else None)]
+
+    def _gap(self, record: Gap) -> list[Event]:
+        link = self._links.get(record.connection) or self._join(record.connection)
+        self._missing(link, record.first_seq, record.lost, record.reason)
+        return [GapSeen(record)]
+
+    def _passed(self, record: FrameRecord, frame: Frame | None) -> list[Event]:
+        link = self._links.get(record.connection) or self._join(record.connection)
+        self._latest = record.at
+        if record.seq != link.last_seq + 1:
+            self._out_of_step(link, record.seq)
+        link.last_seq = record.seq
+        if record.opcode in ("ping", "pong"):
+            self._control += 1
+            return [FrameSeen(record, link.session.station, None, None)]
+        if record.incomplete:  # its whole form follows, or else it broke off and says nothing
+            return []
+        if frame is None:
+            frame = read(record.data, binary=record.opcode == "binary")
+        self._frames += 1
+        seen = self._correlated(link, record, frame)
+        events: list[Event] = [FrameSeen(record, link.session.station, frame, seen.correlation.exchange)]
+        if link.judge is None:
+            return events + self._wait(link, seen)
+        return self._judged(link.judge, link, seen, events)
+
+    # What a frame means
+
+    def _correlated(self, link: _Link, record: FrameRecord, frame: Frame) -> Seen:
+        """Pair the frame, learn from it what it tells of the station, and count it."""
+        side = OTHER_SIDE[record.to]
+        correlation = link.correlator.receive(
+            frame, record.seq, record.sender, record.at, side if record.sender == "proxy" else None
+        )
+        remarks = correlation.remarks
+        if "answered" in remarks:
+            link.open -= 1
+            if (exchange := correlation.exchange) is not None:
+                link.session.learn(exchange)
+        elif isinstance(frame, Call):
+            if "opened" in remarks:
+                self._exchanges += 1
+                link.open += 1
+        elif isinstance(frame, Malformed):
+            self._malformed += 1
+        if len(remarks) != 1 or remarks[0] == "orphan":
+            remarks = tuple(_certain(link, record, frame, side, correlation))
+        if link.unheard and isinstance(frame, Call):
+            link.unheard -= {side}
+        return Seen(record, frame, side, correlation, remarks)
+
+    def _judged(self, judge: Judge, link: _Link, seen: Seen, events: list[Event]) -> list[Event]:
+        for found in judge.judge(seen, link.session):
+            finding, first = self._book.enter(found)
+            events.append(FindingRaised(finding, first))
+        return events
+
+    # Connections
+
+    def _link(self, connection: str, session: Session, version: Version | None, *, from_the_start: bool) -> _Link:
+        if version is not None:
+            session.version = version
+        return _Link(connection, session, self._judges[version] if version is not None else None, from_the_start)
+
+    def _join(self, connection: str) -> _Link:
+        """A connection whose beginning is not in the capture."""
+        link = self._link(connection, self._sessions.of(None), self._default, from_the_start=False)
+        self._links[connection] = link
+        return link
+
+    def _end(self, connection: str) -> list[Event]:
+        """Forget the connection, if there is one: its open Calls will not be answered any more."""
+        link = self._links.pop(connection, None)
+        if link is None:
+            return []
+        self._unanswered += link.open
+        return self._decide(link)
+
+    def _out_of_step(self, link: _Link, seq: int) -> None:
+        if not link.last_seq:  # cut out of a longer capture
+            link.unheard = BOTH
+        elif seq > link.last_seq:
+            self._missing(link, link.last_seq + 1, seq - link.last_seq - 1, "not in the capture")
+
+    def _missing(self, link: _Link, first_seq: int, lost: int, reason: str) -> None:
+        link.last_seq = max(link.last_seq, first_seq + lost - 1)
+        link.gap_seq = link.last_seq
+        link.lost += lost
+        span = f"frame {first_seq} is" if lost == 1 else f"frames {first_seq} to {first_seq + lost - 1} are"
+        self._note(link.correlator.connection, f"{span} missing: {reason}")
+
+    def _pending(self, link: _Link) -> int:
+        latest, timeout_s = self._latest, link.correlator.timeout_s
+        if not link.open or latest is None:
+            return 0
+        return sum(latest.seconds_since(exchange.called_at) <= timeout_s for exchange in link.correlator.unanswered())
+
+    def _note(self, connection: str, message: str) -> None:
+        if len(self.notes) < NOTES_KEPT:
+            self.notes.append(Note(connection, message))
+
+    # Connections whose version has to be guessed
+
+    def _wait(self, link: _Link, seen: Seen) -> list[Event]:
+        link.waiting = [*(link.waiting or ()), seen]
+        return self._decide(link) if len(link.waiting) >= GUESS_FROM else []
+
+    def _decide(self, link: _Link) -> list[Event]:
+        """Judge what waited, by the version that most of it speaks."""
+        waiting, events = link.waiting, list[Event]()
+        if link.judge is not None or waiting is None:
+            return events
+        guess = guess_version(seen.frame for seen in waiting)
+        how = "guessed from the frames" if guess is not None else "assumed: nothing in the frames tells"
+        link.session.version = guess or FALLBACK
+        link.judge = self._judges[link.session.version]
+        link.waiting = None
+        self._note(link.correlator.connection, f"OCPP {link.session.version} was {how}")
+        for seen in waiting:
+            self._judged(link.judge, link, seen, events)
+        return events
+
+
+def _certain(
+    link: _Link, record: FrameRecord, frame: Frame, side: Side, correlation: Correlation
+) -> Iterator[str]:
+    """The correlator's remarks less those that only missing frames make it say."""
+    for remark in correlation.remarks:
+        if remark == "orphan" and correlation.earlier is not None:
+            yield SEND_ANSWERED
+        elif remark == "orphan":
+            if not _may_be_an_answer(link, frame, side):
+                yield remark
+        elif remark != "overlap" or not link.gap_seq or _overlaps(link, record, side, correlation):
+            yield remark
+
+
+def _may_be_an_answer(link: _Link, frame: Frame, side: Side) -> bool:
+    """Whether an answer to no known Call may belong to one that is not in the capture, or could not be read."""
+    if OTHER_SIDE[side] in link.unheard:
+        return True
+    if isinstance(frame, CallError) and frame.message_id == UNREADABLE_ID and link.session.version != "1.6":
+        return True
+    link.lost -= 1
+    return link.lost >= 0
+
+
+def _overlaps(link: _Link, record: FrameRecord, side: Side, correlation: Correlation) -> bool:
+    """Whether a Call that the same side sent since the last gap is still open."""
+    return any(
+        other is not correlation.exchange and other.caller == side and not other.injected
+        and other.call_seq > link.gap_seq and record.at.seconds_since(other.called_at) <= link.correlator.timeout_s
+        for other in link.correlator.unanswered()
+    )  # fmt: skip
+
+
+_REACTIONS: dict[type, Callable[[Pipeline, Any], list[Event]]] = {
+    Opened: Pipeline._opened,
+    Closed: Pipeline._closed,
+    Gap: Pipeline._gap,
+}

@@ -1,0 +1,144 @@
+"""A rule made ready for one OCPP version.
+
+Decides how the checks of a rule run over the payloads of an exchange and how what they find becomes a finding.
+Refuses to know which rule concerns which frame (`engine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from ocpp_proxy.core.finding import Axis, Finding, Severity
+from ocpp_proxy.core.frame import Sender, Version
+from ocpp_proxy.core.session import Session
+from ocpp_proxy.rules.expect import ABSENT, OPERATORS, in_words, lookup, state_of, tokens_of
+from ocpp_proxy.rules.model import Check, Expectation, Kind, Part, Rule
+
+Parts: TypeAlias = tuple[Any, Any, Any]  # request, response and error; ABSENT for what there is not
+
+PARTS: tuple[Part, ...] = ("request", "response", "error")
+LONGEST_SEEN = 80
+
+# What a rule may make depend on what is known of the station. Not known is not met.
+CONDITIONS: Mapping[str, Callable[[Session, Any], bool]] = {
+    "claims_profile": lambda session, profile: profile.lower() in (session.feature_profiles or ()),
+}
+
+# The words that a message may use, {so}, by the kind of its rule.
+WORDS: Mapping[Kind, frozenset[str]] = {
+    "frame": frozenset({"sender", "detail"}),
+    "schema": frozenset({"sender", "detail", "action"}),
+    "correlation": frozenset({"sender", "action"}),
+    "call": frozenset({"sender", "action", "field", "seen", "state"}),
+    "exchange": frozenset({"sender", "action", "field", "seen", "state"}),
+}
+_SHOWN: Mapping[Sender, str] = {"station": "station", "csms": "CSMS", "proxy": "proxy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a finding is: the frame that breaks the rule, who put it on the wire, and the frames to look at.
+
+    `connector`: connector, or EVSE in 2.x; it and `transaction` are None where the messages name none.
+    """
+
+    connection: str
+    session: Session
+    seq: int
+    sender: Sender
+    evidence: tuple[int, ...]
+    action: str = ""
+    connector: int | None = None
+    transaction: int | str | None = None
+
+
+class Hit(NamedTuple):
+    """What a check found: in which part of the exchange, where in it, and with which message and words."""
+
+    part: Part
+    pointer: str
+    seen: Any
+    expected: str
+    message: str
+    state: str
+
+
+class CompiledCheck:
+    """One check, ready to run on the parts of an exchange."""
+
+    __slots__ = ("_expected", "_index", "_message", "_part", "_pointer", "_test", "_tokens", "_when")
+
+    def __init__(self, check: Check, message: str) -> None:
+        expectation = check.expectation
+        self._part = expectation.part
+        self._index = PARTS.index(expectation.part)
+        self._pointer = expectation.field
+        self._tokens = tokens_of(expectation.field)
+        self._test = OPERATORS[expectation.operator][0](expectation.argument)
+        self._expected = in_words(expectation.operator, expectation.argument)
+        self._when = tuple(map(_condition, check.when))
+        self._message = check.message or message
+
+    def run(self, parts: Parts) -> Hit | None:
+        """None where the part is missing, a precondition does not hold, or all is well."""
+        part = parts[self._index]
+        if part is ABSENT:
+            return None
+        value = lookup(part, self._tokens)
+        if self._test(value) or not all(condition(parts) for condition in self._when):
+            return None
+        seen = None if value is ABSENT else value
+        return Hit(self._part, self._pointer, seen, self._expected, self._message, state_of(value))
+
+
+def _condition(expectation: Expectation) -> Callable[[Parts], bool]:
+    index = PARTS.index(expectation.part)
+    tokens = tokens_of(expectation.field)
+    test = OPERATORS[expectation.operator][0](expectation.argument)
+    return lambda parts: parts[index] is not ABSENT and test(lookup(parts[index], tokens))
+
+
+class BoundRule:
+    """A rule for one version: its severity and references there, its checks compiled."""
+
+    __slots__ = ("_references", "_severity", "checks", "rule")
+
+    def __init__(self, rule: Rule, version: Version) -> None:
+        self.rule = rule
+        self._severity = rule.severities[version]
+        self._references = tuple(str(entry) for entry in rule.references if version in entry.versions)
+        self.checks = tuple(CompiledCheck(check, rule.message) for check in rule.checks if version in check.versions)
+
+    def found(self, place: Place, hit: Hit) -> Finding:
+        """The finding of one of this rule's checks."""
+        words = {"field": hit.pointer, "seen": str(hit.seen)[:LONGEST_SEEN], "state": hit.state}
+        return self._finding(place, hit.message, words, hit.pointer, hit.seen, hit.expected)
+
+    def noted(
+        self, place: Place, detail: str = "", pointer: str | None = None, seen: Any = None, expected: Any = None
+    ) -> Finding:
+        """The finding of a defect, a schema error or a remark, which `detail` describes."""
+        detail = detail[:1].upper() + detail[1:]
+        return self._finding(place, self.rule.message, {"detail": detail}, pointer, seen, expected)
+
+    def _finding(
+        self, place: Place, message: str, words: dict[str, str], pointer: str | None, seen: Any, expected: Any
+    ) -> Finding:
+        rule = self.rule
+        severity, axis = self._judged(place.session)
+        return Finding(
+            rule=rule.id, severity=severity, axis=axis, at_fault=place.sender, station=place.session.station,
+            connection=place.connection, frames=[place.seq],
+            message=message.format_map({"sender": _SHOWN[place.sender], "action": place.action, **words}),
+            evidence=[(place.connection, seq) for seq in place.evidence], pointer=pointer, connector=place.connector,
+            transaction=place.transaction, seen=seen, expected=expected, references=self._references,
+            cause=rule.cause, fix=rule.fix,
+        )  # fmt: skip
+
+    def _judged(self, session: Session) -> tuple[Severity, Axis]:
+        for escalation in self.rule.escalations:
+            if CONDITIONS[escalation.condition](session, escalation.argument):
+                return escalation.severity, escalation.axis
+        return self._severity, self.rule.axis
