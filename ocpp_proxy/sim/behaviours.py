@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.frame import Version
-from ocpp_proxy.sim import configuration
+from ocpp_proxy.sim import configuration, extras2x, extras16, operations2x, operations16
 from ocpp_proxy.sim.configuration import Configuration
 from ocpp_proxy.sim.endpoint import Payload, Reply
-from ocpp_proxy.sim.extras16 import EXTRAS
-from ocpp_proxy.sim.operations16 import OPERATIONS
+from ocpp_proxy.sim.operations2x import Operation2x
+from ocpp_proxy.sim.operations16 import Operation16
 
 
 class Conformant:
     """A station as the specifications want it, with a modem and its SIM card."""
 
     name: ClassVar[str] = "conformant"
-    versions: ClassVar[tuple[Version, ...]] = ("1.6",)
+    versions: ClassVar[tuple[Version, ...]] = ("1.6", "2.0.1", "2.1")
     vendor = "Loopback Charging"
     model = "LC22-2"
     firmware = "2.3.1"
@@ -50,9 +50,14 @@ class Conformant:
                 *configuration.SMART_CHARGING, *configuration.RESERVATION)
         return Configuration(keys, {"NumberOfConnectors": str(connectors)})
 
-    def operations16(self) -> Mapping[str, Any]:
+    def operations16(self) -> Mapping[str, Operation16]:
         """What an OCPP 1.6 CSMS may ask, by action."""
-        return OPERATIONS | EXTRAS
+        return operations16.OPERATIONS | extras16.EXTRAS
+
+    def operations2x(self, version: Version) -> Mapping[str, Operation2x]:
+        """What an OCPP 2.x CSMS may ask, by action."""
+        usual = operations2x.OPERATIONS | extras2x.EXTRAS
+        return usual | extras2x.STREAMS if version == "2.1" else usual
 
 
 class WallboxCpb1(Conformant):
@@ -81,7 +86,7 @@ class WallboxCpb1(Conformant):
             "SupportedFeatureProfiles": "Core,FirmwareManagement,LocalAuthListManagement,SmartCharging",
         })
 
-    def operations16(self) -> Mapping[str, Any]:
+    def operations16(self) -> Mapping[str, Operation16]:
         usual = super().operations16()
         absent = {"ReserveNow", "CancelReservation", "ExtendedTriggerMessage", "GetLog", "CertificateSigned",
                   "InstallCertificate", "DeleteCertificate", "GetInstalledCertificateIds"}

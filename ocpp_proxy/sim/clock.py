@@ -52,3 +52,18 @@ class ScaledClock:
         except TimeoutError:
             return False
         return True
+
+
+class Pulse:
+    """Wakes all who wait now; those who come later wait for the next."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def __call__(self) -> None:
+        event, self._event = self._event, asyncio.Event()
+        event.set()
+
+    async def wait(self, clock: ScaledClock, seconds: float) -> bool:
+        """Whether it came within simulated `seconds`."""
+        return await clock.wait(self._event, seconds)

@@ -1,87 +1,51 @@
 """What an OCPP 1.6 CSMS may ask of a station beyond Core: firmware, diagnostics, local list, reservations, smart
 charging and the security extension.
 
-Decides answers and what follows them. A file is neither fetched nor sent: its statuses are told as if it had been.
+Decides answers and what follows them. Refuses to know how long things in the background take (`jobs`).
 
 Source: OCPP 1.6 sections 4.4, 4.5, 5.1, 5.5 to 5.7, 5.9 to 5.10, 5.13, 5.15 to 5.16, 5.19; the security whitepaper.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ocpp.exceptions import PropertyConstraintViolationError
 
-from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.sim.endpoint import Payload, Reply
-from ocpp_proxy.sim.operations16 import Operation16, status, trigger_message
+from ocpp_proxy.sim.jobs import get_log, reachable, seconds_until, signing_request, status, tell_job, upload
+from ocpp_proxy.sim.operations16 import Operation16, trigger_message
 from ocpp_proxy.sim.profiles import parse
 
 if TYPE_CHECKING:
     from ocpp_proxy.sim.station16 import Station16
 
-PHASE_S = 20.0  # what each step of a download, an installation or an upload takes
-SCHEMES = ("http://", "https://", "ftp://", "ftps://")
-
-
-async def tell_job(station: Station16, action: str, kind: str, statuses: Sequence[str], extra: Payload) -> None:
-    """The statuses of a job in the background, one a phase."""
-    for value in statuses:
-        station.jobs[kind] = value
-        await station.host.say(action, {"status": value} | extra)
-        await station.clock.sleep(PHASE_S)
-    station.jobs.pop(kind, None)
-
-
-def seconds_until(station: Station16, text: str) -> float:
-    """How long until that time; 0 if it has passed or cannot be read."""
-    try:
-        return max(0.0, Instant.parse(text).seconds_since(station.clock.now()))
-    except ValueError:
-        return 0.0
-
-
 def update_firmware(station: Station16, request: Payload) -> Reply:
     async def update() -> None:
-        await station.clock.sleep(seconds_until(station, request["retrieveDate"]))
-        if not request["location"].startswith(SCHEMES):
-            await tell_job(station, "FirmwareStatusNotification", "firmware", ["Downloading", "DownloadFailed"], {})
+        await station.clock.sleep(seconds_until(station.clock, request["retrieveDate"]))
+        tell = "FirmwareStatusNotification"
+        if not reachable(request["location"]):
+            await tell_job(station, tell, ["Downloading", "DownloadFailed"], {})
             return
-        steps = ["Downloading", "Downloaded", "Installing"]
-        await tell_job(station, "FirmwareStatusNotification", "firmware", steps, {})
+        await tell_job(station, tell, ["Downloading", "Downloaded"], {})
         for connector in station.connectors:
             if connector.session is not None:
                 await connector.session.done.wait()
+        await tell_job(station, tell, ["Installing", "Installed"], {})
         station.firmware = station.host.behaviour.next_firmware
-        await tell_job(station, "FirmwareStatusNotification", "firmware", ["Installed"], {})
         await station.host.reboot("FirmwareUpdate", abrupt=False)
 
     return Reply({}, lambda: station.host.spawn(update(), "firmware update"))
 
 
-def _upload(station: Station16, action: str, kind: str, location: str, extra: Payload) -> Callable[[], object]:
-    failed = "UploadFailed" if kind == "diagnostics" else "UploadFailure"
-    outcome = "Uploaded" if location.startswith(SCHEMES) else failed
-    return lambda: station.host.spawn(tell_job(station, action, kind, ["Uploading", outcome], extra), kind)
-
-
 def get_diagnostics(station: Station16, request: Payload) -> Reply:
     name = f"diagnostics-{station.host.address.station_id}.zip"[:255]
-    return Reply({"fileName": name}, _upload(
-        station, "DiagnosticsStatusNotification", "diagnostics", request["location"], {}))
-
-
-def get_log(station: Station16, request: Payload) -> Reply:
-    busy = "log" in station.jobs
-    name = f"{request['logType']}-{station.host.address.station_id}.log"[:255]
-    return Reply({"status": "AcceptedCanceled" if busy else "Accepted", "filename": name}, _upload(
-        station, "LogStatusNotification", "log", request["log"]["remoteLocation"], {"requestId": request["requestId"]}))
+    return Reply({"fileName": name}, upload(
+        station, "DiagnosticsStatusNotification", request["location"], "UploadFailed", {}))
 
 
 def get_local_list_version(station: Station16, _request: Payload) -> Reply:
-    return Reply({"listVersion": station.local_list.version})
+    return Reply({"listVersion": station.tokens.local_list.version})
 
 
 def send_local_list(station: Station16, request: Payload) -> Reply:
@@ -89,7 +53,7 @@ def send_local_list(station: Station16, request: Payload) -> Reply:
                for entry in request.get("localAuthorizationList") or []]
     if len(entries) > station.configuration.number("SendLocalListMaxLength"):
         return status("Failed")
-    return status(station.local_list.update(request["listVersion"], request["updateType"], entries))
+    return status(station.tokens.local_list.update(request["listVersion"], request["updateType"], entries))
 
 
 def reserve_now(station: Station16, request: Payload) -> Reply:
@@ -108,7 +72,7 @@ def reserve_now(station: Station16, request: Payload) -> Reply:
 
     async def hold() -> None:
         await station.set_status(connector, connector.resting)
-        await station.clock.sleep(seconds_until(station, request["expiryDate"]))
+        await station.clock.sleep(seconds_until(station.clock, request["expiryDate"]))
         if connector.reservation is request:
             connector.reservation = None
             await station.set_status(connector, connector.resting)
@@ -163,29 +127,16 @@ def get_composite_schedule(station: Station16, request: Payload) -> Reply:
     })
 
 
-def _hash_data(certificate: str) -> Payload:
-    """A stand-in for the hashes of issuer and key: what matters here is that they tell certificates apart."""
-    digest = hashlib.sha256(certificate.encode()).hexdigest()
-    return {"hashAlgorithm": "SHA256", "issuerNameHash": digest, "issuerKeyHash": digest[::-1],
-            "serialNumber": digest[:16]}
-
-
 def install_certificate(station: Station16, request: Payload) -> Reply:
-    if "BEGIN CERTIFICATE" not in request["certificate"]:
-        return status("Rejected")
-    station.certificates.append({"type": request["certificateType"], "data": _hash_data(request["certificate"])})
-    return status("Accepted")
+    return status(station.certificates.install(request["certificateType"], request["certificate"]))
 
 
 def delete_certificate(station: Station16, request: Payload) -> Reply:
-    kept = [one for one in station.certificates if one["data"] != request["certificateHashData"]]
-    found = len(kept) < len(station.certificates)
-    station.certificates = kept
-    return status("Accepted" if found else "NotFound")
+    return status(station.certificates.delete(request["certificateHashData"]))
 
 
 def get_installed_certificate_ids(station: Station16, request: Payload) -> Reply:
-    found = [one["data"] for one in station.certificates if one["type"] == request["certificateType"]]
+    found = [hashes for _, hashes in station.certificates.listed([request["certificateType"]])]
     return Reply({"status": "Accepted", "certificateHashData": found} if found else {"status": "NotFound"})
 
 
@@ -196,8 +147,7 @@ def certificate_signed(_station: Station16, request: Payload) -> Reply:
 def extended_trigger_message(station: Station16, request: Payload) -> Reply:
     if request["requestedMessage"] != "SignChargePointCertificate":
         return trigger_message(station, request)
-    body = hashlib.sha256(station.host.address.station_id.encode()).hexdigest()
-    csr = f"-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n"
+    csr = signing_request(station.host.address.station_id)
     return status("Accepted", lambda: station.host.spawn(station.host.say("SignCertificate", {"csr": csr}), "csr"))
 
 

@@ -45,6 +45,10 @@ class Meter:
     def power_w(self) -> float:
         return sum(u * i for u, i in zip(self._voltages_v, self._currents_a, strict=True))
 
+    def power(self) -> str:
+        """The present power in W, as a text."""
+        return f"{self.power_w:.1f}"
+
     @property
     def may_charge(self) -> bool:
         return self.limit_a >= MIN_CURRENT_A

@@ -11,15 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ocpp_proxy.sim.endpoint import Payload, Reply
+from ocpp_proxy.sim.jobs import status
 
 if TYPE_CHECKING:
     from ocpp_proxy.sim.station16 import Connector, Station16
 
 Operation16: TypeAlias = Callable[["Station16", Payload], Reply | Awaitable[Reply]]
-
-
-def status(value: str, then: Callable[[], object] | None = None) -> Reply:
-    return Reply({"status": value}, then)
 
 
 def change_availability(station: Station16, request: Payload) -> Reply:
@@ -51,7 +48,7 @@ def get_configuration(station: Station16, request: Payload) -> Reply:
 def clear_cache(station: Station16, _request: Payload) -> Reply:
     if not station.configuration.flag("AuthorizationCacheEnabled"):
         return status("Rejected")
-    station.cache.clear()
+    station.tokens.cache.clear()
     return status("Accepted")
 
 
@@ -133,19 +130,19 @@ async def _trigger_status(station: Station16, connectors: list[Connector]) -> No
         await station.tell_status(connector, triggered=True)
 
 
-def _trigger_job(action: str, kind: str) -> Callable[[Station16, list[Connector]], Awaitable[None]]:
+def _trigger_job(action: str) -> Callable[[Station16, list[Connector]], Awaitable[None]]:
     async def tell(station: Station16, _connectors: list[Connector]) -> None:
-        await station.host.say(action, {"status": station.jobs.get(kind, "Idle")}, triggered=True)
+        await station.host.say(action, station.jobs.get(action, {"status": "Idle"}), triggered=True)
 
     return tell
 
 
 TRIGGERS: Final[Mapping[str, Callable[[Station16, list[Connector]], Awaitable[None]]]] = {
     "BootNotification": _trigger_boot,
-    "DiagnosticsStatusNotification": _trigger_job("DiagnosticsStatusNotification", "diagnostics"),
-    "FirmwareStatusNotification": _trigger_job("FirmwareStatusNotification", "firmware"),
+    "DiagnosticsStatusNotification": _trigger_job("DiagnosticsStatusNotification"),
+    "FirmwareStatusNotification": _trigger_job("FirmwareStatusNotification"),
     "Heartbeat": _trigger_heartbeat,
-    "LogStatusNotification": _trigger_job("LogStatusNotification", "log"),
+    "LogStatusNotification": _trigger_job("LogStatusNotification"),
     "MeterValues": _trigger_meter,
     "StatusNotification": _trigger_status,
 }

@@ -7,7 +7,7 @@ Source: OCPP 1.6 section 3.13; OCPP 2.0.1 K01 (purposes, stack levels, kinds).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ RECURRENCE_S = {"Daily": 86_400.0, "Weekly": 604_800.0}
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`connector` 0 is every connector; times are seconds since 1970; `periods` hold (start in seconds, amperes)."""
+    """`connector` 0 is every connector; times are seconds since 1970; `periods` hold (start in seconds, amperes).
+    `given` is the object as the CSMS sent it."""
 
     identifier: int
     connector: int
@@ -35,6 +36,7 @@ class Profile:
     valid_from: float
     valid_to: float
     periods: tuple[tuple[float, float], ...]
+    given: dict[str, Any]
 
     def limit_a(self, at: float, transaction_began: float | None) -> float | None:
         """Amperes at that time, or None where the profile says nothing."""
@@ -67,6 +69,7 @@ def parse(profile: dict[str, Any], connector: int) -> Profile:
         valid_to=_seconds(profile.get("validTo"), float("inf")),
         periods=tuple((float(period["startPeriod"]), float(period.get("limit", NO_LIMIT_A * per_ampere)) / per_ampere)
                       for period in schedule["chargingSchedulePeriod"]),
+        given=profile,
     )
 
 
@@ -100,16 +103,23 @@ class Profiles:
         stack: int | None = None,
     ) -> bool:
         """Take out what matches: by the id alone if there is one. Whether anything did."""
-        def matches(profile: Profile) -> bool:
-            if identifier is not None:
-                return profile.identifier == identifier
-            return (connector in (None, profile.connector) and purpose in (None, profile.purpose)
-                    and stack in (None, profile.stack))
+        if identifier is not None:
+            gone = self.find(identifiers=[identifier])
+        else:
+            gone = self.find(connector=connector, purpose=purpose, stack=stack)
+        self._profiles = [profile for profile in self._profiles if profile not in gone]
+        return bool(gone)
 
-        kept = [profile for profile in self._profiles if not matches(profile)]
-        found = len(kept) < len(self._profiles)
-        self._profiles = kept
-        return found
+    def find(
+        self, *, connector: int | None = None, purpose: str | None = None, stack: int | None = None,
+        identifiers: Sequence[int] | None = None,
+    ) -> list[Profile]:
+        """The profiles that match everything that is given."""
+        return [
+            profile for profile in self._profiles
+            if connector in (None, profile.connector) and purpose in (None, profile.purpose)
+            and stack in (None, profile.stack) and (identifiers is None or profile.identifier in identifiers)
+        ]
 
     def transaction_began(self, connector: int, at: Instant) -> None:
         self._began[connector] = at.utc_us / 1e6

@@ -12,9 +12,9 @@ import asyncio
 import contextlib
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from ocpp.exceptions import NotSupportedError, SecurityError
 from websockets.asyncio.client import ClientConnection
@@ -22,54 +22,20 @@ from websockets.asyncio.client import ClientConnection
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.sim.behaviours import Conformant, station_behaviour
-from ocpp_proxy.sim.clock import ScaledClock
+from ocpp_proxy.sim.clock import Pulse, ScaledClock
 from ocpp_proxy.sim.endpoint import CONNECTION_LOST, CallFailed, Endpoint, Observer, Payload, Reply, dig
 from ocpp_proxy.sim.link import Address, Backoff, Unreachable, dial
 from ocpp_proxy.sim.outbox import Outbox
 from ocpp_proxy.sim.session import Session
+from ocpp_proxy.sim.station2x import Station2x
 from ocpp_proxy.sim.station16 import Station16
+from ocpp_proxy.sim.voice import Voice
 from ocpp_proxy.tasks import Tasks
 
 RETRY_S = 60.0  # until the next BootNotification where the CSMS names no interval
 
 
-class Voice(Protocol):
-    """What differs between the versions: the messages, and the state they speak of."""
-
-    heartbeat_interval_s: float
-    operations: Mapping[str, Callable[[Any, Payload], Awaitable[Reply] | Reply]]
-
-    def boot_request(self, reason: str, /) -> Payload: ...
-    async def report(self, *, everything: bool) -> None: ...
-    def power_lost(self) -> None: ...
-    def message_attempts(self) -> int: ...
-    def retry_interval_s(self) -> float: ...
-    async def run_clock(self) -> None: ...
-    async def plug(self, connector: int) -> None: ...
-    async def unplug(self, connector: int) -> None: ...
-    async def fault(self, connector: int, error: str, info: str) -> None: ...
-    async def clear_fault(self, connector: int) -> None: ...
-    async def charge(
-        self, connector: int, token: str, *, seconds: float | None, energy_wh: float | None, unplug: bool
-    ) -> Session | None: ...
-
-
-VOICES: dict[Version, Callable[[Any], Voice]] = {"1.6": Station16}
-
-
-class Pulse:
-    """Wakes all who wait now; those who come later wait for the next."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def __call__(self) -> None:
-        event, self._event = self._event, asyncio.Event()
-        event.set()
-
-    async def wait(self, clock: ScaledClock, seconds: float) -> bool:
-        """Whether it came within simulated `seconds`."""
-        return await clock.wait(self._event, seconds)
+VOICES: dict[Version, Callable[[Any], Voice]] = {"1.6": Station16, "2.0.1": Station2x, "2.1": Station2x}
 
 
 class SimulatedStation:
@@ -200,11 +166,11 @@ class SimulatedStation:
             await connection.close()
 
     async def _speak(self, online: Tasks) -> None:
-        booted = self._boot_reason is not None
-        if booted and not await self._register():
+        booted = self._boot_reason
+        if booted is not None and not await self._register():
             return
         online.spawn(self.outbox.deliver(), "transaction messages")
-        await self.voice.report(everything=booted)
+        await self.voice.report(booted=booted)
         self.ready.set()
         while True:
             if not await self.settings_changed.wait(self.clock, self.voice.heartbeat_interval_s):

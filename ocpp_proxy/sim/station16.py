@@ -9,21 +9,26 @@ Source: OCPP 1.6 sections 3.4, 3.5, 3.16, 4.1 to 4.10, 9.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from ocpp_proxy.sim.endpoint import Payload, dig
-from ocpp_proxy.sim.local_list import LocalList
+from ocpp_proxy.sim.jobs import Certificates
 from ocpp_proxy.sim.meter import Meter, sampled16
 from ocpp_proxy.sim.outbox import Entry
 from ocpp_proxy.sim.profiles import Profiles, parse
 from ocpp_proxy.sim.session import Session, draw
+from ocpp_proxy.sim.tokens import Setting, Tokens
 
 if TYPE_CHECKING:
     from ocpp_proxy.sim.station import SimulatedStation
 
 UNPLUG_S = 5.0  # between the end of a session and the cable's removal
 DAY_S = 86_400
+SETTINGS: Final[dict[Setting, str]] = {
+    "cache": "AuthorizationCacheEnabled", "local list": "LocalAuthListEnabled", "local first": "LocalPreAuthorize",
+    "local offline": "LocalAuthorizeOffline", "unknown offline": "AllowOfflineTxForUnknownId",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +45,6 @@ class Connector:
     session: Session | None = None
     reservation: Payload | None = None
     told: tuple[str, str] | None = None
-    history: list[str] = field(default_factory=list)
 
     @property
     def resting(self) -> str:
@@ -63,11 +67,10 @@ class Station16:
         self.configuration = host.behaviour.configuration(host.connectors)
         self.operations = host.behaviour.operations16()
         self.firmware = host.behaviour.firmware
-        self.cache: dict[str, str] = {}
-        self.local_list = LocalList()
+        self.tokens = Tokens(host, "idTagInfo", lambda setting: self.configuration.flag(SETTINGS[setting]))
         self.profiles = Profiles()
-        self.certificates: list[Payload] = []
-        self.jobs: dict[str, str] = {}  # the last status told of "firmware", "diagnostics" and "log" while they run
+        self.certificates = Certificates()
+        self.jobs: dict[str, Payload] = {}
         self.connectors = [
             Connector(number, Meter(random.Random(f"{host.seed}/meter/{number}"), 1000.0 * number))
             for number in range(host.connectors + 1)
@@ -96,9 +99,9 @@ class Station16:
     def retry_interval_s(self) -> float:
         return float(self.configuration.number("TransactionMessageRetryInterval"))
 
-    async def report(self, *, everything: bool) -> None:
+    async def report(self, *, booted: str | None) -> None:
         for connector in self.connectors:
-            if everything or connector.told != (connector.status, connector.error):
+            if booted is not None or connector.told != (connector.status, connector.error):
                 await self.tell_status(connector)
 
     def power_lost(self) -> None:
@@ -125,7 +128,6 @@ class Station16:
     async def set_status(self, connector: Connector, status: str) -> None:
         if connector.status != status or connector.told != (status, connector.error):
             connector.status = status
-            connector.history.append(status)
             await self.tell_status(connector)
 
     async def tell_status(self, connector: Connector, *, triggered: bool = False) -> None:
@@ -152,33 +154,6 @@ class Station16:
             payload["transactionId"] = connector.session.transaction_id
         await self.host.say("MeterValues", payload, triggered=context == "Trigger")
 
-    # Authorisation
-
-    async def authorised(self, token: str) -> bool:
-        known = self.known(token)
-        if known == "Accepted" and self.configuration.flag("LocalPreAuthorize"):
-            return True
-        response = await self.host.say("Authorize", {"idTag": token})
-        if response is not None:
-            return self.remember(token, response) == "Accepted"
-        if self.host.online:
-            return False
-        if known is not None:
-            return known == "Accepted" and self.configuration.flag("LocalAuthorizeOffline")
-        return self.configuration.flag("AllowOfflineTxForUnknownId")
-
-    def known(self, token: str) -> str | None:
-        """The status that the station itself knows, of the local list before the cache."""
-        if self.configuration.flag("LocalAuthListEnabled") and token in self.local_list:
-            return self.local_list.status(token)
-        return self.cache.get(token) if self.configuration.flag("AuthorizationCacheEnabled") else None
-
-    def remember(self, token: str, response: Payload) -> str:
-        status = dig(response, str, "idTagInfo", "status") or "Invalid"
-        if self.configuration.flag("AuthorizationCacheEnabled"):
-            self.cache[token] = status
-        return status
-
     # Sessions
 
     def free(self, connector: Connector, token: str) -> bool:
@@ -191,7 +166,7 @@ class Station16:
         unplug: bool = True, authorise: bool = True, profile: Payload | None = None,
     ) -> Session | None:
         outlet = self.connectors[connector]
-        if not self.free(outlet, token) or (authorise and not await self.authorised(token)):
+        if not self.free(outlet, token) or (authorise and not await self.tokens.authorised(token, {"idTag": token})):
             return None
         session = outlet.session = Session(connector, token, outlet.meter.reading_wh, self.clock.timestamp())
         outlet.plugged = True
@@ -218,7 +193,7 @@ class Station16:
 
     def _started(self, session: Session, response: Payload) -> None:
         session.transaction_id = dig(response, int, "transactionId")
-        if self.remember(session.token, response) != "Accepted":
+        if self.tokens.remember(session.token, response) != "Accepted":
             if self.configuration.flag("StopTransactionOnInvalidId"):
                 session.stop("DeAuthorized")
             else:
