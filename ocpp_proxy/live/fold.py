@@ -61,7 +61,8 @@ class Fold:
             self._first[connection] = None
             return False
         latency = exchange.latency_ms
-        return isinstance(seen, CallResult) and latency is not None and latency < SLOW_MS
+        return (isinstance(seen, CallResult) and exchange.answer is seen
+                and latency is not None and latency < SLOW_MS)
 
     def add(self, event: FrameSeen) -> None:
         """Count it instead of drawing it."""

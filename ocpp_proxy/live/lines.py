@@ -17,7 +17,7 @@ from ocpp_proxy.core.finding import Finding
 from ocpp_proxy.core.frame import Call, CallError, CallResult, CallResultError, Malformed, Send
 from ocpp_proxy.core.record import Closed, FrameRecord, Gap, Opened
 from ocpp_proxy.live.paint import Line, Segment, wrap
-from ocpp_proxy.live.safe import safe, scalar
+from ocpp_proxy.live.safe import safe, scalar, width_of
 from ocpp_proxy.live.salient import brief
 from ocpp_proxy.live.when import counted, milliseconds, number
 
@@ -26,42 +26,45 @@ LEGEND = ("→ csms sent by the station · ← csms sent by the CSMS · ✓ answ
 SLOW_MS = 1_000.0
 _CLOSE_CODES = {
     1000: "normal", 1001: "going away", 1002: "protocol error", 1003: "unsupported data", 1005: "no code given",
-    1006: "connection lost, no close", 1007: "invalid text", 1008: "policy violation", 1009: "message too big",
+    1006: "connection lost", 1007: "invalid text", 1008: "policy violation", 1009: "message too big",
     1010: "extension missing", 1011: "internal error", 1012: "service restart", 1013: "try again later",
     1014: "bad gateway", 1015: "TLS failure",
 }
 _QUIET_CODES = (1000, 1001, 1005)
 _INDENT = "    "
+_DIRECTION_CELLS = 8
 
 
 def direction(record: FrameRecord) -> Segment:
     """Who is at the far end of the station's link, and which way the frame went."""
     if record.sender == "station":
-        return ("to-csms", "→ proxy " if record.origin == "withheld" else "→ csms  ")
+        return ("to-csms", "→ proxy " if record.origin == "withheld" else "→ csms ")
     if record.sender == "csms":
-        return ("to-station", "← csms  ")
-    return ("mark", "← proxy " if record.to == "station" else "→ csms  ")
+        return ("to-station", "← csms ")
+    return ("mark", "← proxy " if record.to == "station" else "→ csms ")
 
 
-def frame(event: FrameSeen, head_cells: int) -> Line:
-    """From the direction on. What stands before the salient fields is padded to `head_cells`."""
+def frame(event: FrameSeen, head_cells: int, cells: int | None) -> Line:
+    """From the direction on, in `cells` cells (None: any number). What stands before the salient fields is padded
+    to `head_cells`."""
     record = event.record
     exchange = event.exchange
-    line = [direction(record), *_head(event), *_marks(record, exchange)]
     salient = brief(event.frame, None if exchange is None else exchange.action)
-    if salient.text:
-        used = sum([len(text) for _, text in line]) - len(line[0][1])
-        line.append(("", " " * max(head_cells - used, 2)))
-        line.append(("slow" if salient.notable else "", salient.text))
+    line = [direction(record), *_head(event, salient.notable), *_marks(record, exchange)]
+    if salient.fields:
+        used = sum([width_of(text) for _, text in line])
+        pad = max(head_cells + _DIRECTION_CELLS - used, 2)
+        said = salient.text if cells is None else salient.within(cells - used - pad)
+        line += [("", " " * pad), ("slow" if salient.notable else "", said)]
     return line
 
 
-def _head(event: FrameSeen) -> Line:
+def _head(event: FrameSeen, notable: bool) -> Line:
     seen = event.frame
     if isinstance(seen, Call):
         return [("strong", action_name(seen.action))]
     if isinstance(seen, CallResult | CallError):
-        return _answer(seen, event.exchange)
+        return _answer(seen, event.exchange, notable)
     if isinstance(seen, Send):
         return [("strong", action_name(seen.action)), ("dim", " SEND")]
     if isinstance(seen, Malformed):
@@ -69,7 +72,7 @@ def _head(event: FrameSeen) -> Line:
     return [("dim", f"{event.record.opcode} {counted(len(event.record.data), 'byte')}")]
 
 
-def _answer(seen: CallResult | CallError, exchange: Exchange | None) -> Line:
+def _answer(seen: CallResult | CallError, exchange: Exchange | None, notable: bool) -> Line:
     line: Line = []
     if exchange is None:
         line.append(("warning", f"answer to no open CALL ({safe(seen.message_id, 36)})"))
@@ -78,10 +81,12 @@ def _answer(seen: CallResult | CallError, exchange: Exchange | None) -> Line:
     if isinstance(seen, CallError):
         kind = "CALLRESULTERROR" if isinstance(seen, CallResultError) else "CALLERROR"
         line.append(("error", f" ✗ {kind} {scalar(seen.code, 40)}"))
-    elif brief(seen, None).notable:
-        line.append(("slow", " !"))
-    else:
-        line.append(("good", " ✓"))
+    elif exchange is not None:
+        line.append(("slow", " !") if notable else ("good", " ✓"))
+    if exchange is not None and exchange.answer is not seen:
+        if not isinstance(seen, CallResultError):
+            line.append(("warning", " ANSWERED TWICE"))
+        return line
     latency = None if exchange is None else exchange.latency_ms
     if latency is not None:
         line.append(("slow" if latency >= SLOW_MS else "dim", f" {milliseconds(latency)}"))
@@ -113,7 +118,7 @@ def action_name(action: str) -> str:
 
 def unanswered(exchange: Exchange, waited: str) -> Line:
     """A CALL whose answer did not come. `waited` says until when."""
-    arrow: Segment = ("to-csms", "→ csms  ") if exchange.caller == "station" else ("to-station", "← csms  ")
+    arrow: Segment = ("to-csms", "→ csms ") if exchange.caller == "station" else ("to-station", "← csms ")
     return [arrow, ("strong", action_name(exchange.action)), ("warning", " UNANSWERED"),
             ("", f" {waited} (frame {exchange.call_seq})")]
 
@@ -125,7 +130,9 @@ def opened(record: Opened) -> Line:
     if record.status == 101 and record.refused_by is None:
         details = [f"TLS {leg}" for leg in ("station", "csms") if record.tls.get(leg)]
         if record.dial_ms is not None:
-            details.append(f"CSMS reached in {milliseconds(record.dial_ms)}")
+            details.append(f"CSMS in {milliseconds(record.dial_ms)}")
+        if record.extensions:
+            details.append("compressed")
         return [("good", "● connected "), version, *address, ("dim", "".join(f", {item}" for item in details))]
     offered = safe(", ".join(record.offered[:5]), 60) or "no subprotocol"
     status = "no answer" if record.status is None else f"{record.status}{_phrase(record.status)}"
@@ -150,6 +157,12 @@ def closed(record: Closed, lasted: str) -> Line:
             ("dim", f"{answer}{f', after {lasted}' if lasted else ''}")]
 
 
+def date(text: str, cells: int) -> Line:
+    """A rule across the screen."""
+    start = f"── {text} "
+    return [("dim", start + "─" * (cells - len(start)))]
+
+
 def gap(record: Gap) -> Line:
     """Frames that went through but are missing from the capture."""
     last = record.first_seq + record.lost - 1
@@ -165,16 +178,16 @@ def finding(item: Finding, *, cells: int | None, place: str, brief_only: bool) -
     clause = _clause(item)
     label: Segment = (item.severity, item.severity)
     if cells is None:
-        do = f" To do: {fix}" if fix else ""
-        return [[("", "└ "), label, ("", f" {item.rule}: {message}{do} [{clause}]")]]
+        do = f" — to do: {fix}" if fix else ""
+        return [[("", "└ "), label, ("", f" {safe(item.rule, 80)}: {message}{do} [{clause}]")]]
     hang = _INDENT + "  "
-    first, *rest = wrap(f"{item.severity} {message}", cells - len(hang)) or [item.severity]
+    first, *rest = wrap(f"{item.severity}: {message}", cells - len(hang)) or [item.severity]
     lines: list[Line] = [[("dim", f"{_INDENT}└ "), label, ("", first.removeprefix(item.severity))]]
     lines += [[("", hang + text)] for text in rest]
     for number_, text in enumerate(wrap(f"to do: {fix}", cells - len(hang)) if fix else ()):
         lines.append([("", hang), ("strong", "to do:"), ("", text.removeprefix("to do:"))] if number_ == 0
                      else [("", hang + text)])
-    lines += [[("dim", hang + text)] for text in wrap(f"{item.rule} · {clause}", cells - len(hang))]
+    lines += [[("dim", hang + text)] for text in wrap(f"{safe(item.rule, 80)} · {clause}", cells - len(hang))]
     return lines
 
 
@@ -187,4 +200,4 @@ def _clause(item: Finding) -> str:
 def repeated(item: Finding, times: int, *, indent: bool) -> Line:
     """A finding again, at a round number."""
     return [("dim", _INDENT if indent else ""), ("dim", "└ "), (item.severity, item.severity),
-            ("", f" {item.rule} seen {number(times)} times: {safe(item.message, 200)}")]
+            ("", f" {safe(item.rule, 80)} seen {number(times)} times: {safe(item.message, 200)}")]

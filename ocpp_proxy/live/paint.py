@@ -61,9 +61,9 @@ class Painter:
         """Look how wide the terminal is now."""
         self.width = max(self._console.width, 20) if self.terminal else None
 
-    def line(self, segments: Iterable[Segment]) -> str:
-        """One line, cut to the width, with its line end."""
-        left = self.width
+    def line(self, segments: Iterable[Segment], *, cut: bool = True) -> str:
+        """One line, cut to the width unless it has to be whole (to be copied), with its line end."""
+        left = self.width if cut else None
         painted: list[str] = []
         for style, text in segments:
             if left is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import unicodedata
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -68,7 +69,10 @@ def scalar(value: Any, limit: int = 60) -> str:
 
 def width_of(text: str) -> int:
     """The terminal cells that `text` takes."""
-    return len(text) if text.isascii() else cell_len(text)
+    return len(text) if text.isascii() else _cells(text)
+
+
+_cells = lru_cache(4096)(cell_len)
 
 
 def fit(text: str, cells: int) -> str:

@@ -15,15 +15,51 @@ from typing import Any
 
 from ocpp_proxy.core.frame import Call, CallError, CallResult, Frame, Malformed, Send
 from ocpp_proxy.live.fields import Piece, few_scalars, flag, listed, look, piece, readings, variables
-from ocpp_proxy.live.safe import safe, scalar
+from ocpp_proxy.live.safe import ELLIPSIS, fit, safe, scalar, width_of
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """`text`: the fields in brief, "" where there is nothing to say; `notable`: worth a colour, e.g. a Rejected."""
+    """`fields`: each salient field in words; `joint`: what goes between them; `notable`: worth a colour, e.g. a
+    Rejected."""
 
-    text: str
+    fields: tuple[str, ...] = ()
+    joint: str = " "
     notable: bool = False
+
+    @property
+    def text(self) -> str:
+        """All of it, whatever its length."""
+        return _joined(list(self.fields), self.joint)
+
+    def within(self, cells: int) -> str:
+        """At most `cells` cells of it: the longest fields are shortened first, so that the short ones stay."""
+        fields = list(self.fields)
+        excess = width_of(_joined(fields, self.joint)) - cells
+        while excess > 0 and (longest := max(fields, key=width_of, default="")):
+            width = width_of(longest)
+            if width <= _FIELD_CELLS:
+                break
+            shorter = _shorten(longest, max(width - excess, _FIELD_CELLS))
+            fields[fields.index(longest)] = shorter
+            excess -= width - width_of(shorter)
+        return fit(_joined(fields, self.joint), cells)
+
+
+_FIELD_CELLS = 14
+
+
+def _shorten(field: str, cells: int) -> str:
+    """Cut between the members of an enumeration where that loses little, else anywhere."""
+    cut = fit(field, cells)
+    comma = cut.rfind(", ")
+    return cut[:comma] + ELLIPSIS if comma >= _FIELD_CELLS else cut
+
+
+def _joined(fields: list[str], joint: str) -> str:
+    if fields and fields[-1].startswith(": "):  # readings follow what they are about
+        return (joint.join(fields[:-1]) + fields[-1]).removeprefix(": ")
+    return joint.join(fields)
 
 
 def _row(*pieces: str | Piece) -> tuple[Piece, ...]:
@@ -35,7 +71,7 @@ _TOKEN = ("{idTag}", "{idToken/idToken}", "({idToken/type})")
 _TBC = flag("tbc", "more to come")
 _PROFILE = tuple(template.replace("*", key) for key in ("csChargingProfiles", "chargingProfile") for template in (
     "profile {*/chargingProfileId}", "profile {*/id}", "{*/chargingProfilePurpose}", "stack level {*/stackLevel}",
-    "{*/chargingSchedule/chargingSchedulePeriod#} periods", "first limit "
+    "{*/chargingSchedule/chargingSchedulePeriod#}-period schedule", "first limit "
     "{*/chargingSchedule/chargingSchedulePeriod/0/limit}", "{*/chargingSchedule/chargingRateUnit}"))
 _FIRMWARE = ("request {requestId}", "{location}", "{firmware/location}", "at {retrieveDate}",
              "at {firmware/retrieveDateTime}")
@@ -126,8 +162,8 @@ RESPONSES: dict[str, tuple[Piece, ...]] = {
     "Authorize": _row(*_ID_INFO, "certificate {certificateStatus}"),
     "BootNotification": _row(*_STATUS, "interval {interval} s", "clock {currentTime}"),
     "DataTransfer": _row(*_STATUS, "{data}"),
-    "GetCompositeSchedule": _row(*_STATUS, "{chargingSchedule/chargingSchedulePeriod#} periods",
-                                 "{schedule/chargingSchedulePeriod#} periods"),
+    "GetCompositeSchedule": _row(*_STATUS, "{chargingSchedule/chargingSchedulePeriod#}-period schedule",
+                                 "{schedule/chargingSchedulePeriod#}-period schedule"),
     "GetConfiguration": _row(_configuration, listed("unknownKey", "unknown")),
     "GetDiagnostics": _row("file {fileName}", lambda payload: "" if "fileName" in payload else "no file"),
     "GetLocalListVersion": _row("version {listVersion}", "version {versionNumber}"),
@@ -152,37 +188,35 @@ _TROUBLE = ("Fail", "Fault", "Invalid", "Error")
 def brief(frame: Frame | None, action: str | None = None) -> Brief:
     """What is salient in `frame`; `action` is that of the exchange which an answer belongs to, None if unknown."""
     if isinstance(frame, CallResult):
-        return Brief(_said(RESPONSES, action, frame.payload), _refusal(frame.payload))
+        return Brief(_said(RESPONSES, action, frame.payload), ", ", _refused(frame.payload))
     if isinstance(frame, Call | Send):
-        return Brief(_said(REQUESTS, frame.action, frame.payload), _trouble(frame.action, frame.payload))
+        return Brief(_said(REQUESTS, frame.action, frame.payload), " ", _trouble(frame.action, frame.payload))
     if isinstance(frame, CallError):
-        return Brief("" if frame.description is None else scalar(frame.description, 200), notable=True)
+        return Brief((scalar(frame.description, 200),) if frame.description else (), notable=True)
     if isinstance(frame, Malformed):
-        start = frame.raw[:80].decode("utf-8", "replace")
         why = safe(frame.defects[0].message, 120) if frame.defects else "unreadable"
-        return Brief(f"{why}: {safe(start, 80)}", notable=True)
-    return Brief("")
+        return Brief((f"{why}:", safe(frame.raw[:80].decode("utf-8", "replace"), 80)), notable=True)
+    return _NOTHING
 
 
-def _said(table: dict[str, tuple[Piece, ...]], action: str | None, payload: Any) -> str:
+_NOTHING = Brief()
+
+
+def _said(table: dict[str, tuple[Piece, ...]], action: str | None, payload: Any) -> tuple[str, ...]:
     if not isinstance(payload, dict):
-        return scalar(payload)
+        return (scalar(payload),)
     row = table.get(action) if action is not None else None
+    if row is None and table is RESPONSES and "status" in payload:
+        row = _ANSWER
     if row is None:
-        row = _ANSWER if table is RESPONSES and "status" in payload else None
-    if row is None:
-        return few_scalars(payload)
-    said = ""
-    for show in row:
-        if words := show(payload):
-            said += words if words.startswith(": ") or not said else " " + words
-    return said.removeprefix(": ")
+        return (few_scalars(payload),) if payload else ()
+    return tuple([words for show in row if (words := show(payload))])
 
 
 _ANSWER = _row(*_STATUS)
 
 
-def _refusal(payload: Any) -> bool:
+def _refused(payload: Any) -> bool:
     if not isinstance(payload, dict):
         return True
     for path in _STATUS_PATHS:

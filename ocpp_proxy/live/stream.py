@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
+from typing import Any
 
 from rich.console import Console
 
@@ -52,7 +53,10 @@ class StreamView:
         self._findings = _Findings()
         self._open: dict[tuple[str, str, str], tuple[Exchange, str | None]] = {}
         self._opened: dict[str, Instant] = {}
+        self._stations: dict[str, str | None] = {}
         self._colours: dict[str | None, str] = {}
+        self._drawn_stations: dict[str | None, Segment] = {}
+        self._drawn_width: int | None = None
         self._station_cells = 5
         self._date = ""
         self._now: Instant | None = None
@@ -86,7 +90,7 @@ class StreamView:
             elif isinstance(event, ConnectionClosed):
                 self._disconnected(event)
             elif isinstance(event, GapSeen):
-                self._draw(event.record.at, None, lines.gap(event.record))
+                self._draw(event.record.at, self._stations.get(event.record.connection), lines.gap(event.record))
         self._flush()
 
     def tick(self, at: Instant) -> None:
@@ -110,17 +114,23 @@ class StreamView:
         if self._fold.takes(event) and not found:
             self._fold.add(event)
             return
-        self._draw(record.at, event.station, lines.frame(event, self._head_cells()), record.seq)
+        self._unfold(FOLD_AT_LEAST_S)
+        start = self._start(record.at, event.station, record.seq)
+        width = self._paint.width
+        cells = None if width is None else width - sum([width_of(text) for _, text in start])
+        self._text.append(self._paint.line(start + lines.frame(event, self._head_cells(), cells)))
         self._above = (record.connection, record.seq)
 
     def _follow(self, event: FrameSeen) -> None:
         exchange = event.exchange
+        if event.record.connection not in self._stations:
+            _make_room(self._stations)
+            self._stations[event.record.connection] = event.station
         if exchange is None:
             return
         key = (exchange.connection, exchange.caller, exchange.message_id)
         if isinstance(event.frame, Call):
-            if len(self._open) >= _KEPT:
-                del self._open[next(iter(self._open))]
+            _make_room(self._open)
             self._open[key] = (exchange, event.station)
         elif isinstance(event.frame, CallResult | CallError):
             self._open.pop(key, None)
@@ -151,8 +161,7 @@ class StreamView:
     def _connected(self, event: ConnectionOpened) -> None:
         record = event.record
         self._advance(record.at)
-        if len(self._opened) >= _KEPT:
-            del self._opened[next(iter(self._opened))]
+        _make_room(self._opened)
         self._opened[record.connection] = record.at
         self._draw(record.at, record.station, lines.opened(record))
 
@@ -163,6 +172,7 @@ class StreamView:
         for key in [key for key in self._open if key[0] == record.connection]:
             exchange, station = self._open.pop(key)
             self._draw(record.at, station, lines.unanswered(exchange, "when the connection closed"))
+        self._stations.pop(record.connection, None)
         since = self._opened.pop(record.connection, None)
         lasted = duration(record.at.seconds_since(since)) if since is not None else ""
         self._draw(record.at, event.station, lines.closed(record, lasted))
@@ -213,21 +223,34 @@ class StreamView:
         date = self._time.date(at)
         if date != self._date:
             self._date = date
-            self._text.append(self._paint.line([("dim", f"── {date}, local time "), ("dim", "─" * 400)]))
+            self._text.append(self._paint.line(lines.date(f"{date}, local time", self._paint.width or 0)))
         line: Line = [("dim", self._time.time(at) + " "), self._station(station)]
         if self._wide():
-            line.insert(1, ("dim", f"{'' if seq is None else seq:>5} "))
+            line.insert(1, ("dim", f"{'' if seq is None else f'#{seq}':>6} "))
         return line
 
     def _station(self, station: str | None) -> Segment:
+        drawn = self._drawn_stations.get(station)
+        if drawn is None or self._paint.width != self._drawn_width:
+            if self._paint.width != self._drawn_width:
+                self._drawn_stations.clear()
+                self._drawn_width = self._paint.width
+            _make_room(self._drawn_stations)
+            drawn = self._drawn_stations[station] = self._draw_station(station)
+        return drawn
+
+    def _draw_station(self, station: str | None) -> Segment:
         width = self._paint.width or 0
         most = 12 if width < 100 else 20 if width < 140 else 32
         name = fit_middle(self._name(station), most)
         cells = width_of(name)
-        self._station_cells = max(cells, min(self._station_cells, most))
-        if station not in self._colours and len(self._colours) < _KEPT:
-            self._colours[station] = f"station{len(self._colours) % STATION_COLOURS}"
-        return (self._colours.get(station, ""), " " * (self._station_cells - cells) + name + " ")
+        if cells > self._station_cells:  # the column grows for all
+            self._station_cells = cells
+            self._drawn_stations.clear()
+        self._station_cells = min(self._station_cells, most)
+        _make_room(self._colours)
+        colour = self._colours.setdefault(station, f"station{len(self._colours) % STATION_COLOURS}")
+        return (colour, " " * (self._station_cells - cells) + name + " ")
 
     @staticmethod
     def _name(station: str | None) -> str:
@@ -244,9 +267,14 @@ class StreamView:
 
     def _flush(self) -> None:
         if self._text:
-            count = sum([text.count("\n") for text in self._text])
-            self._writer.put("".join(self._text), count)
+            self._writer.put("".join(self._text), len(self._text))
             self._text.clear()
+
+
+def _make_room(memory: dict[Any, Any]) -> None:
+    """Forget the oldest entry of a full memory."""
+    if len(memory) >= _KEPT:
+        del memory[next(iter(memory))]
 
 
 class _Findings:
@@ -261,8 +289,7 @@ class _Findings:
         key = (item.rule, item.connection, item.at_fault, item.pointer, item.connector, item.transaction, item.message)
         state = self._seen.get(key)
         if state is None:
-            if len(self._seen) >= _KEPT:
-                del self._seen[next(iter(self._seen))]
+            _make_room(self._seen)
             self._seen[key] = [1, 10]
             return 1
         state[0] = max(state[0] + 1, item.count)
@@ -276,7 +303,6 @@ class _Findings:
         key = (item.rule, item.station)
         if key in self._told:
             return True
-        if len(self._told) >= _KEPT:
-            self._told.clear()
+        _make_room(self._told)
         self._told[key] = None
         return False

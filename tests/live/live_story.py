@@ -1,4 +1,4 @@
-"""Conversations as the pipeline tells them, for the tests of the views: each method returns the events of one record."""
+"""Conversations as the pipeline tells them, for the tests of the views: a method, the events of one record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ CLOCK = "2026-11-21T09:00:00Z"
 class Story:
     """One connection of one station. `clock` is shared between stations that talk at the same time."""
 
-    def __init__(self, station: str | None = "CP001", connection: str = "c1", clock: list[Instant] | None = None) -> None:
+    def __init__(
+        self, station: str | None = "CP001", connection: str = "c1", clock: list[Instant] | None = None
+    ) -> None:
         self.station = station
         self.connection = connection
         self.clock = [Instant(START.utc_us, 0)] if clock is None else clock
@@ -74,7 +76,9 @@ class Story:
         self.open[caller, message_id] = exchange
         return self.seen(record, call, exchange)
 
-    def _answer(self, sender: Any, frame: CallResult | CallError, exchange: Exchange, changes: dict[str, Any]) -> list[Event]:
+    def _answer(
+        self, sender: Any, frame: CallResult | CallError, exchange: Exchange, changes: dict[str, Any]
+    ) -> list[Event]:
         record = self.record(sender, frame.raw, **changes)
         exchange.answer, exchange.answer_seq, exchange.answered_at = frame, record.seq, self.now
         return self.seen(record, frame, exchange)
@@ -108,8 +112,8 @@ class Story:
     def finding(self, rule: str = "boot-missing-iccid", **changes: Any) -> list[Event]:
         """About the frame seen last, or `frames`."""
         fields: dict[str, Any] = {
-            "severity": "warning", "axis": "compatibility", "at_fault": "station", "message": "the station names no ICCID",
-            "frames": [self.seq], "references": ("OCPP 1.6 section 6.3",), "pointer": "/iccid",
+            "severity": "warning", "axis": "compatibility", "at_fault": "station", "frames": [self.seq],
+            "message": "the station names no ICCID", "references": ("OCPP 1.6 section 6.3",), "pointer": "/iccid",
             "fix": "Insert a SIM card, or declare the site with --site no-sim.", **changes}
         return [FindingRaised(Finding(rule=rule, station=self.station, connection=self.connection, **fields), True)]
 
@@ -124,3 +128,64 @@ def reading(wh: str, watts: str = "7200") -> list[dict[str, Any]]:
         {"value": wh, "unit": "Wh"}, {"value": watts, "measurand": "Power.Active.Import", "unit": "W"},
         {"value": "230", "measurand": "Voltage", "unit": "V", "phase": "L1-N"},
         {"value": "31.3", "measurand": "Current.Import", "unit": "A"}]}]
+
+
+def day() -> list[list[Event]]:
+    """A commissioning morning with everything that a view has to show; a batch for each record."""
+    cp = Story()
+    told: list[list[Event]] = [cp.opened()]
+    tell = told.append
+    cp.wait(120)
+    tell(cp.call("station", "BootNotification", BOOT) + cp.finding())
+    cp.wait(41)
+    tell(cp.result("csms", {"status": "Accepted", "currentTime": CLOCK, "interval": 300}))
+    cp.wait(30)
+    tell(cp.call("station", "StatusNotification", {"connectorId": 1, "status": "Available", "errorCode": "NoError"}))
+    cp.wait(12)
+    tell(cp.result("csms"))
+    cp.wait(200)
+    tell(cp.call("csms", "TriggerMessage", {"requestedMessage": "StatusNotification"}))
+    cp.wait(35)
+    tell(cp.result("station", {"status": "NotImplemented"}) + cp.finding(
+        "trigger-message-not-implemented", severity="error", axis="conformance", pointer="/status",
+        message="TriggerMessage is answered NotImplemented, although SupportedFeatureProfiles claims RemoteTrigger",
+        fix="Ask the manufacturer for firmware with the RemoteTrigger profile.",
+        references=("OCPP 1.6 section 5.17", "OCPP 1.6 section 9.1.29")))
+    for _ in range(3):
+        cp.wait(20_000)
+        beat = cp.heartbeat()
+        told += [beat[:1], beat[1:], cp.control("station", "ping")]
+        cp.wait(3)
+        tell(cp.control("csms", "pong"))
+    cp.wait(3_000)
+    tell(cp.call("station", "MeterValues", {"connectorId": 1, "transactionId": 17, "meterValue": reading("1234")}))
+    cp.wait(1_500)
+    tell(cp.result("csms"))
+    cp.wait(100)
+    tell(cp.call("csms", "Reset", {"type": "Soft"}))
+    cp.wait(40)
+    tell(cp.error("station", "NotSupported", "Soft reset is not available on this board"))
+    tell(cp.call("proxy", "TriggerMessage", {"requestedMessage": "Heartbeat"}, injected=True))
+    cp.wait(20)
+    tell(cp.result("station", {"status": "Rejected"}, origin="withheld"))
+    tell(cp.call("csms", "UnlockConnector", {"connectorId": 1}, held_ms=120.0))
+    cp.wait(31_000)
+    tell(cp.malformed("station", b'[2,"x","Heart\x1b[31mbeat",{]'))
+    tell(cp.orphan("csms"))
+    tell(cp.call("station", "StatusNotification", {
+        "connectorId": 1, "status": "Faulted", "errorCode": "GroundFailure",
+        "info": "充電エラー\n10:01:38.009 CP001 ← csms StatusNotification ✓ 1 ms"}))
+    cp.wait(10)
+    tell(cp.gap(27, 3))
+    tell(cp.closed("station", 1006))
+    other = Story("NL-GFX-E12345-000017", "c2", cp.clock)
+    other.wait(2_000)
+    tell(other.opened(subprotocol="ocpp2.0.1", offered=("ocpp2.0.1", "ocpp1.6")))
+    tell(other.call("station", "BootNotification", {"reason": "PowerUp", "chargingStation": {
+        "model": "Sirius", "vendorName": "ACME", "firmwareVersion": "1.0.17"}}))
+    other.wait(33)
+    tell(other.result("csms", {"status": "Pending", "interval": 10, "currentTime": CLOCK}))
+    tell(Story("CP009", "c3", cp.clock).opened(status=401, refused_by="csms", subprotocol=None))
+    other.wait(86_400_000)
+    tell(other.closed("csms", 1001, "maintenance"))
+    return told
