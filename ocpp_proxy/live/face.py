@@ -44,4 +44,4 @@ class Face:
         view, self._view = self._view, None
         view.close()
         if summary and not view.broken:
-            self._summary.render(self._console, self._capture)
+            self._summary.render(self._console, self._capture, lines_dropped=view.lines_dropped)

@@ -99,8 +99,6 @@ def _marks(record: FrameRecord, exchange: Exchange | None) -> Line:
         marks.append(("mark", f" {record.origin}"))
     if record.held_ms is not None:
         marks.append(("mark", f" held {milliseconds(record.held_ms)}"))
-    if record.incomplete:
-        marks.append(("error", " broke off"))
     if record.fragments is not None:
         marks.append(("dim", f" in {counted(len(record.fragments), 'fragment')}"))
     if record.opcode == "binary":

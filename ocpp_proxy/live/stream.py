@@ -52,7 +52,7 @@ class StreamView:
         self._fold = Fold()
         self._findings = _Findings()
         self._open: dict[tuple[str, str, str], tuple[Exchange, str | None]] = {}
-        self._opened: dict[str, Instant] = {}
+        self._opened: dict[str, Instant | None] = {}  # None: refused
         self._stations: dict[str, str | None] = {}
         self._colours: dict[str | None, str] = {}
         self._drawn_stations: dict[str | None, Segment] = {}
@@ -162,7 +162,7 @@ class StreamView:
         record = event.record
         self._advance(record.at)
         _make_room(self._opened)
-        self._opened[record.connection] = record.at
+        self._opened[record.connection] = record.at if record.status == 101 else None
         self._draw(record.at, record.station, lines.opened(record))
 
     def _disconnected(self, event: ConnectionClosed) -> None:
@@ -172,10 +172,12 @@ class StreamView:
         for key in [key for key in self._open if key[0] == record.connection]:
             exchange, station = self._open.pop(key)
             self._draw(record.at, station, lines.unanswered(exchange, "when the connection closed"))
-        self._stations.pop(record.connection, None)
-        since = self._opened.pop(record.connection, None)
-        lasted = duration(record.at.seconds_since(since)) if since is not None else ""
-        self._draw(record.at, event.station, lines.closed(record, lasted))
+        station = self._stations.pop(record.connection, event.station)
+        if record.connection not in self._opened:
+            self._draw(record.at, station, lines.closed(record, ""))
+        elif (since := self._opened.pop(record.connection)) is not None:  # of a refused one, all is said
+            lasted = duration(record.at.seconds_since(since))
+            self._draw(record.at, station, lines.closed(record, lasted))
 
     # --- time --------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 PROGRAM = """
 import sys
 sys.path.insert(0, {folder!r})
-from conftest import ZONE
+from live_screen import ZONE
 from live_story import day
 from rich.console import Console
 from ocpp_proxy.live.stream import StreamView

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ZONE, console_of
+from live_screen import ZONE, console_of
 from live_story import BOOT, Story, day, reading
 from rich.console import Console
 

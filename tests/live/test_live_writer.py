@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import IO
 
 import pytest
-from conftest import ZONE
+from live_screen import ZONE
 from live_story import Story
 from rich.console import Console
 

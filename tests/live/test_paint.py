@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import console_of
 from hypothesis import given
 from hypothesis import strategies as st
+from live_screen import console_of
 
 from ocpp_proxy.live.paint import Painter, wrap
 from ocpp_proxy.live.safe import safe, width_of

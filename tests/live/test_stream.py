@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import ZONE, Screen, console_of
 from hypothesis import given
 from hypothesis import strategies as st
+from live_screen import ZONE, Screen, console_of
 from live_story import CLOCK, START, Story, day
 from rich.console import Console
 
@@ -278,6 +278,12 @@ def test_a_connection_from_its_start_to_its_end(screen: Make) -> None:
 ])
 def test_a_handshake_says_how_it_ended(screen: Make, changes: dict[str, Any], said: str) -> None:
     assert said in screen(120).draw(Story().opened(**changes)).text()
+
+
+def test_the_end_of_a_refused_handshake_is_not_told_again(screen: Make) -> None:
+    cp = Story()
+    lines = screen().draw(cp.opened(status=401, refused_by="csms"), cp.closed("csms", 1006)).lines()
+    assert len(lines) == 1
 
 
 @pytest.mark.parametrize(("code", "meaning"), [
