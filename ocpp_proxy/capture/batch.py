@@ -48,11 +48,12 @@ class Book:
 
 
 class Batch:
-    """`find` looks a connection's number up in the file."""
+    """`find` looks a connection's number up in the file. `live`: messages that are incomplete now will be whole."""
 
-    def __init__(self, book: Book, find: Callable[[str], int | None]) -> None:
+    def __init__(self, book: Book, find: Callable[[str], int | None], live: bool = True) -> None:
         self._book = book
         self._find = find
+        self._live = live
         self._ids: dict[str, int] = {}
         self._names: list[Row] = []
         self._plain_frames: list[Row] = []
@@ -71,7 +72,7 @@ class Batch:
         for record in records:
             if type(record) is FrameRecord:
                 connection = ids.get(record.connection) or self._number(record.connection)
-                if record.incomplete or self._begun or book.incomplete:
+                if (record.incomplete or self._begun or book.incomplete) and self._live:
                     n = self._place(record)
                 else:
                     n = book.last_n = book.last_n + 1

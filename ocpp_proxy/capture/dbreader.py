@@ -10,7 +10,7 @@ import heapq
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from ocpp_proxy.capture.migrations import SCHEMA_VERSION, migrate
 from ocpp_proxy.capture.model import Capture
 from ocpp_proxy.capture.opening import check_version, read_header
 from ocpp_proxy.capture.rows import COLUMNS, READERS, Names, Row, frame_record, from_sql_text
+from ocpp_proxy.capture.select import ALL, Selection
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.record import FrameRecord, Record
 
-_INCOMPLETE = COLUMNS["frame"].index("incomplete")
 _SELECT = {table: f'SELECT {", ".join(columns)} FROM "{table}"' for table, columns in COLUMNS.items()}  # noqa: S608 — our own names
 
 
@@ -69,6 +69,11 @@ class DatabaseCapture(Capture):
         with closing(self.connect()) as connection:
             super().__init__(path, read_header(connection))
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether what is read is not the file itself."""
+        return self._folder is not None
+
     def connect(self) -> sqlite3.Connection:
         """A connection of its own to the database, to be closed by the caller."""
         return sqlite3.connect(self._uri, uri=True, isolation_level=None)
@@ -81,31 +86,47 @@ class DatabaseCapture(Capture):
             migrate(target)
         self._uri = copy.as_uri()
 
-    def records(self) -> Iterator[Record]:
+    def numbered(self, selection: Selection = ALL) -> Iterator[tuple[int, Record]]:
         with closing(self.connect()) as connection:
             connection.execute("BEGIN")  # one state of the file throughout, whatever a writer adds meanwhile
-            rows = connection.execute("SELECT id, name FROM connection")
-            names: Names = {number: from_sql_text(name) or "" for number, name in rows}
-            for table, row in heapq.merge(*(_rows(connection, table) for table in READERS),
-                                          key=lambda found: found[1][0]):
+            names = _names(connection)
+            tables = [_rows(connection, table, selection) for table in READERS
+                      if table == "frame" or not selection.frames_only]
+            for table, row in heapq.merge(*tables, key=lambda found: found[1][0]):
                 if table == "frame":
-                    yield _whole(connection, row, names) if row[_INCOMPLETE] else frame_record(row, names)
+                    yield row[0], _frame(connection, row, names)
                 else:
-                    yield READERS[table](row, names)
+                    yield row[0], READERS[table](row, names)
+
+    def frames_at(self, numbers: Iterable[int]) -> Iterator[FrameRecord]:
+        with closing(self.connect()) as connection:
+            connection.execute("BEGIN")
+            names = _names(connection)
+            for number in numbers:
+                for row in connection.execute(f"{_SELECT['frame']} WHERE n = ?", (number,)):
+                    yield _frame(connection, row, names)
 
     def close(self) -> None:
         if self._folder is not None:
             self._folder.cleanup()
 
 
-def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, Row]]:
-    for row in connection.execute(f"{_SELECT[table]} ORDER BY n"):
+def _names(connection: sqlite3.Connection) -> Names:
+    rows = connection.execute("SELECT id, name FROM connection")
+    return {number: from_sql_text(name) or "" for number, name in rows}
+
+
+def _rows(connection: sqlite3.Connection, table: str, selection: Selection) -> Iterator[tuple[str, Row]]:
+    condition, values = selection.sql(table)
+    for row in connection.execute(f"{_SELECT[table]} WHERE {condition} ORDER BY n", values):
         yield table, row
 
 
-def _whole(connection: sqlite3.Connection, row: Row, names: Names) -> FrameRecord:
-    """The frame that broke off, as far as its parts were received."""
+def _frame(connection: sqlite3.Connection, row: Row, names: Names) -> FrameRecord:
+    """The frame of `row`; of one that broke off, as far as its parts were received."""
     record = frame_record(row, names)
+    if not record.incomplete:
+        return record
     found = connection.execute("SELECT data FROM part WHERE frame = ? ORDER BY n", (row[0],))
     parts = [part for part, in found]
     if parts:

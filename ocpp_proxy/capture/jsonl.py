@@ -37,7 +37,7 @@ def decode(line: str | bytes) -> CaptureHeader | Record:
 
 def _header_line(header: CaptureHeader) -> dict[str, Any]:
     return {"type": "capture", "version": header.version, "tool": header.tool,
-            "time_scale": _short(header.time_scale), **header.extra}
+            "time_scale": short(header.time_scale), **header.extra}
 
 
 def _opened_line(record: Opened) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _opened_line(record: Opened) -> dict[str, Any]:
         "type": "opened", "connection": record.connection, "station": record.station, "at": record.at.isoformat(),
         "station_address": record.station_address, "target": record.target, "offered": record.offered,
         "subprotocol": record.subprotocol, "extensions": record.extensions, "status": record.status,
-        "refused_by": record.refused_by, "dial_ms": _short(record.dial_ms),
+        "refused_by": record.refused_by, "dial_ms": short(record.dial_ms),
         "station_headers": record.station_headers, "csms_headers": record.csms_headers, "tls": record.tls,
         **_mono(record.at), **record.extra,
     }
@@ -69,7 +69,7 @@ def _frame_line(record: FrameRecord) -> dict[str, Any]:
     if record.masked:
         line["masked"] = [mask_object(mask) for mask in record.masked]
     if record.held_ms is not None:
-        line["held_ms"] = _short(record.held_ms)
+        line["held_ms"] = short(record.held_ms)
     return line | _mono(record.at) | dict(record.extra)
 
 
@@ -120,5 +120,6 @@ def _mono(at: Instant) -> dict[str, int]:
     return {} if at.mono_ns is None else {"mono_ns": at.mono_ns}
 
 
-def _short(number: float | None) -> float | None:
+def short(number: float | None) -> float | None:
+    """`number` as an integer where it is one, so that it is written without a fraction."""
     return int(number) if number is not None and abs(number) < _WHOLE and number == int(number) else number

@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 from ocpp_proxy.capture.linereader import LineReader
 from ocpp_proxy.capture.model import Capture
+from ocpp_proxy.capture.select import ALL, Selection
 from ocpp_proxy.core.errors import BadInput
-from ocpp_proxy.core.record import CaptureHeader, Entry, Record
+from ocpp_proxy.core.record import CaptureHeader, Entry, FrameRecord, Record
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -74,15 +75,28 @@ class LineCapture(Capture):
     def times_made_up(self) -> bool:
         return super().times_made_up or self._some_line_without_time
 
-    def records(self) -> Iterator[Record]:
+    def numbered(self, selection: Selection = ALL) -> Iterator[tuple[int, Record]]:
+        return selection.of(self._numbered())
+
+    def _numbered(self) -> Iterator[tuple[int, Record]]:
         self.remarks.clear()
-        reader = LineReader(str(self.path))
-        for place, record in enumerate(self._read(reader)):
+        for number, record in enumerate(self._read(LineReader(str(self.path)))):
             if not isinstance(record, CaptureHeader):
-                yield record
-            elif place:  # two captures in one file
+                yield number, record
+            elif number:  # two captures in one file
                 fields = {"version": record.version, "tool": record.tool, "time_scale": record.time_scale}
-                yield Entry(type="capture", fields={**fields, **record.extra})
+                yield number, Entry(type="capture", fields={**fields, **record.extra})
+
+    def frames_at(self, numbers: Iterable[int]) -> Iterator[FrameRecord]:
+        wanted = iter(numbers)
+        sought = next(wanted, None)
+        for number, record in self._numbered():
+            if sought is None:
+                return
+            if number == sought:
+                sought = next(wanted, None)
+                if isinstance(record, FrameRecord):
+                    yield record
 
     def _read(self, reader: LineReader) -> Iterator[CaptureHeader | Record]:
         for number, line in self._lines():

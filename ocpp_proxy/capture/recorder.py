@@ -45,6 +45,7 @@ class Recorder:
         self._connections = store.last_own_name()
         self._losses = Losses()
         self._lost_frames = 0
+        self._is_closed = False
 
     @classmethod
     def create(
@@ -114,7 +115,10 @@ class Recorder:
         self._insert = self._store.insert
 
     def close(self) -> None:
-        """Save what is left and fold everything into the one file. Never raises."""
+        """Save what is left and fold everything into the one file. Never raises; a second time does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self.retry()
         if self._store is not None:
             self._store.close()

@@ -75,13 +75,14 @@ class Store:
         names = self._connection.execute("SELECT name FROM connection WHERE name GLOB 'c[0-9]*'")
         return max((int(own[1]) for name, in names if (own := _OWN_NAME.fullmatch(name))), default=0)
 
-    def insert(self, records: Sequence[Writable]) -> None:
-        """Commit `records`, all or none. Raises sqlite3.Error or MovedError."""
+    def insert(self, records: Sequence[Writable], *, live: bool = True) -> None:
+        """Commit `records`, all or none. `live`: the whole of a fragmented message takes the place of its parts;
+        else each record is one of its own, as in the capture it comes from. Raises sqlite3.Error or MovedError."""
         if self._checkpointer.moved:
             raise MovedError
         with self._checkpointer.writing:
             if not (len(records) == 1 and self._insert_one(records[0])):
-                self._insert_batch(records)
+                self._insert_batch(records, live)
 
     def _insert_one(self, record: Writable) -> bool:
         """The usual case, without the three statements of an explicit transaction; False if it is another."""
@@ -95,11 +96,11 @@ class Store:
         self._cursor.execute(INSERT_PLAIN_FRAME, plain_frame_row(book.last_n, connection, record))
         return True
 
-    def _insert_batch(self, records: Sequence[Writable]) -> None:
+    def _insert_batch(self, records: Sequence[Writable], live: bool) -> None:
         cursor = self._cursor
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            batch = Batch(self._book, self._find)
+            batch = Batch(self._book, self._find, live)
             batch.add(records)
             for statement, rows in batch.statements():
                 if rows:
