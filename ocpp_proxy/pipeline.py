@@ -39,9 +39,9 @@ UNREADABLE_ID = "-1"  # what a CALLERROR of 2.x bears where it answers a message
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to bear in mind when reading the findings of a connection."""
+    """Something to bear in mind when reading the findings of a connection, or of all where that is None."""
 
-    connection: str
+    connection: str | None
     message: str
 
 
@@ -126,6 +126,10 @@ class Pipeline:
         met = set().union(*(judge.met for judge in self._judges.values()))
         return [{"rule": rule.id, "reason": reason} for rule in self._rules.all
                 if (reason := self._rules.why_silent(rule, self._site, met)) is not None]
+
+    def session(self, station: str | None) -> Session | None:
+        """What is known of the station, None if it was not heard of."""
+        return self._sessions.known(station)
 
     # Records
 
@@ -288,8 +292,10 @@ def _may_be_an_answer(link: _Link, frame: Frame, side: Side) -> bool:
         return True
     if isinstance(frame, CallError) and frame.message_id == UNREADABLE_ID and link.session.version != "1.6":
         return True
+    if not link.lost:
+        return False
     link.lost -= 1
-    return link.lost >= 0
+    return True
 
 
 def _overlaps(link: _Link, record: FrameRecord, side: Side, correlation: Correlation) -> bool:

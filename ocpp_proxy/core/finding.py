@@ -54,6 +54,17 @@ class Finding:
         return (self.rule, self.connection, self.at_fault, self.pointer, self.connector, self.transaction,
                 repr(self.seen), self.message)
 
+    def as_dict(self) -> dict[str, Any]:
+        """The finding as `check --format json` and captures have it."""
+        return {
+            "rule": self.rule, "severity": self.severity, "axis": self.axis, "at_fault": self.at_fault,
+            "station": self.station, "connection": self.connection, "frames": list(self.frames),
+            "frames_omitted": self.frames_omitted, "evidence": [list(frame) for frame in self.evidence],
+            "pointer": self.pointer, "connector": self.connector, "transaction": self.transaction,
+            "message": self.message, "seen": self.seen, "expected": self.expected, "count": self.count,
+            "references": list(self.references),
+        }  # fmt: skip
+
     def repeat(self, other: Finding) -> None:
         """Count another occurrence of the same finding; keep its frames as far as there is room."""
         self.count += 1

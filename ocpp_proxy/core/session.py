@@ -56,6 +56,11 @@ class Sessions:
         return session
 
 
+    def known(self, station: str | None) -> Session | None:
+        """The station's session, if it was heard of."""
+        return self._by_station.get(station) if station is not None else None
+
+
 def _boot(session: Session, request: Any, response: Any) -> None:
     device = _member(request, "chargingStation") or request
     session.vendor = _text(device, "chargePointVendor") or _text(device, "vendorName")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ocpp_proxy.capture.jsontext import dumps
 from ocpp_proxy.core.finding import Finding
-from ocpp_proxy.core.frame import OTHER_SIDE, Side
+from ocpp_proxy.core.frame import OTHER_SIDE
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord, Opened, Record
 from ocpp_proxy.core.schema import Schemas
@@ -23,7 +23,6 @@ from ocpp_proxy.rules.ruleset import RuleSet
 
 STATION = "TEST"
 _BEGIN = Instant.parse("2026-11-21T09:00:00Z")
-_STEP_US = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +43,17 @@ def run(rules: Iterable[Rule], schemas: Schemas) -> tuple[int, list[Failure]]:
 
 
 def records(test: RuleTest) -> Iterator[Record]:
-    """The test's conversation as a capture would hold it: one connection, a millisecond a frame."""
+    """The test's conversation as a capture would hold it, on one connection."""
     subprotocol = next(name for name, version in SUBPROTOCOLS.items() if version == test.version)
     yield Opened(connection="c1", at=_BEGIN, station=STATION, offered=(subprotocol,), subprotocol=subprotocol)
-    for seq, (sender, data) in enumerate(test.frames, 1):
-        side: Side = "station" if sender == "station" else "csms"
+    at_us = _BEGIN.utc_us
+    for seq, frame in enumerate(test.frames, 1):
+        at_us += round(frame.after_s * 1e6)
+        binary = isinstance(frame.data, Mapping) and "binary" in frame.data
         yield FrameRecord(
-            connection="c1", seq=seq, at=Instant(_BEGIN.utc_us + seq * _STEP_US), sender=side, to=OTHER_SIDE[side],
-            opcode="binary" if isinstance(data, Mapping) and "binary" in data else "text", data=_bytes(data),
-        )  # fmt: skip
+            connection="c1", seq=seq, at=Instant(at_us), sender=frame.sender, to=OTHER_SIDE[frame.sender],
+            opcode="binary" if binary else "text", data=_bytes(frame.data),
+        )
 
 
 def _bytes(data: Any) -> bytes:

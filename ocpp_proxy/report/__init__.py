@@ -1,0 +1,1 @@
+"""What `check` says: the analysis of a capture, as text and as JSON."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ocpp_proxy.core.finding import Axis, Finding, Severity
 from ocpp_proxy.core.frame import Sender, Version
+from ocpp_proxy.core.schema import SchemaError
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.rules.expect import ABSENT, OPERATORS, in_words, lookup, state_of, tokens_of
 from ocpp_proxy.rules.model import Check, Expectation, Kind, Part, Rule
@@ -29,7 +30,7 @@ CONDITIONS: Mapping[str, Callable[[Session, Any], bool]] = {
 # The words that a message may use, {so}, by the kind of its rule.
 WORDS: Mapping[Kind, frozenset[str]] = {
     "frame": frozenset({"sender", "detail"}),
-    "schema": frozenset({"sender", "detail", "action"}),
+    "schema": frozenset({"sender", "detail", "action", "part"}),
     "correlation": frozenset({"sender", "action"}),
     "call": frozenset({"sender", "action", "field", "seen", "state"}),
     "exchange": frozenset({"sender", "action", "field", "seen", "state"}),
@@ -116,12 +117,16 @@ class BoundRule:
         words = {"field": hit.pointer, "seen": str(hit.seen)[:LONGEST_SEEN], "state": hit.state}
         return self._finding(place, hit.message, words, hit.pointer, hit.seen, hit.expected)
 
-    def noted(
-        self, place: Place, detail: str = "", pointer: str | None = None, seen: Any = None, expected: Any = None
-    ) -> Finding:
-        """The finding of a defect, a schema error or a remark, which `detail` describes."""
-        detail = detail[:1].upper() + detail[1:]
-        return self._finding(place, self.rule.message, {"detail": detail}, pointer, seen, expected)
+    def noted(self, place: Place, detail: str, pointer: str | None = None) -> Finding:
+        """The finding of a defect or a remark, which `detail` describes."""
+        sentence = detail[:1].upper() + detail[1:]
+        message = "{detail}" if self.rule.given.kind == "schema" else self.rule.message
+        return self._finding(place, message, {"detail": sentence}, pointer, None, None)
+
+    def broken(self, place: Place, part: Part, error: SchemaError) -> Finding:
+        """The finding of a schema error."""
+        words = {"detail": error.message, "part": part}
+        return self._finding(place, self.rule.message, words, error.pointer, error.seen, error.expected)
 
     def _finding(
         self, place: Place, message: str, words: dict[str, str], pointer: str | None, seen: Any, expected: Any

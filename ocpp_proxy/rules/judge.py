@@ -99,7 +99,7 @@ class Judge:
         if errors:
             place = _place(seen, session)
             found = [*found, *(
-                Found(bound.noted(place, error.message, error.pointer, error.seen, error.expected))
+                Found(bound.broken(place, part, error))
                 for error in errors if (bound := self._index.schema.get(error.rule)) is not None
             )]  # fmt: skip
         return found

@@ -19,6 +19,7 @@ Part: TypeAlias = Literal["request", "response", "error"]
 VERSIONS: tuple[Version, ...] = ("1.6", "2.0.1", "2.1")
 DEFAULT_PROFILE = "default"
 NO_PROFILE = "none"
+STEP_S = 0.001  # between two frames of a test that says nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,21 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """`data`: raw text, a JSON array, {"binary": text} or {"hex": digits}; `after_s`: seconds since the last one."""
+
+    sender: Side
+    data: Any
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RuleTest:
-    """A conversation and what the rule has to say about it. `frames`: (sender, data) with data a raw text, a JSON
-    array, or {"binary": text} or {"hex": digits}; `findings`: for each finding the fields it has to have."""
+    """A conversation and what the rule has to say about it. `findings`: for each finding the fields it has to have."""
 
     name: str
     version: Version
-    frames: tuple[tuple[str, Any], ...]
+    frames: tuple[Sent, ...]
     findings: tuple[Mapping[str, Any], ...]
     site: frozenset[str]
 
@@ -124,12 +133,10 @@ class Rule:
 def rule_from(rule_id: str, document: Mapping[str, Any], source: str) -> Rule:
     """The rule in `document`, which `rules/rule.schema.json` has found valid."""
     versions: tuple[Version, ...] = tuple(document.get("versions", VERSIONS))
-    severity = document["severity"]
-    severities: Mapping[Version, Severity] = dict.fromkeys(versions, severity) if isinstance(severity, str) else severity
     return Rule(
         id=rule_id,
         title=document["title"],
-        severities=severities,
+        severities=_severities(document["severity"], versions),
         axis=document["axis"],
         what=document["what"].strip(),
         why=document["why"].strip(),
@@ -150,6 +157,10 @@ def rule_from(rule_id: str, document: Mapping[str, Any], source: str) -> Rule:
         tests=tuple(_test(entry, versions) for entry in document.get("tests", ())),
         source=source,
     )
+
+
+def _severities(entry: Any, versions: tuple[Version, ...]) -> Mapping[Version, Severity]:
+    return {version: entry[version] if isinstance(entry, Mapping) else entry for version in versions}
 
 
 def _given(entry: Mapping[str, Any]) -> Given:
@@ -192,7 +203,12 @@ def _test(entry: Mapping[str, Any], versions: tuple[Version, ...]) -> RuleTest:
     return RuleTest(
         entry["name"],
         entry.get("version", versions[0]),
-        tuple(next(iter(frame.items())) for frame in entry["frames"]),
+        tuple(_frame(frame) for frame in entry["frames"]),
         tuple(entry["findings"]),
         frozenset(entry.get("site", ())),
     )
+
+
+def _frame(entry: Mapping[str, Any]) -> Sent:
+    sender: Side = "station" if "station" in entry else "csms"
+    return Sent(sender, entry[sender], entry.get("after_s", STEP_S))

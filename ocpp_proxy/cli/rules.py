@@ -1,0 +1,196 @@
+"""`ocpp-proxy rules`: lists, explains, tests and lints rules."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from ocpp_proxy.capture.jsontext import dumps
+from ocpp_proxy.core.schema import Schemas
+from ocpp_proxy.files.rule_tests import run
+from ocpp_proxy.files.rules import bundled_folder, load_rules, read_folder
+from ocpp_proxy.files.schemas import load_schema
+from ocpp_proxy.report.as_text import STYLES
+from ocpp_proxy.rules.model import Rule, RuleTest
+
+EPILOG = """\b
+Examples:
+  ocpp-proxy rules list
+  ocpp-proxy rules explain boot-missing-iccid
+  ocpp-proxy rules lint my-rules && ocpp-proxy rules test my-rules
+"""
+FAILED, UNUSABLE = 1, 2
+WIDEST = 100
+
+_FOLDER = click.argument("folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
+_OWN_RULES = click.option("--rules", "rules_folder", type=click.Path(path_type=Path), metavar="DIR",
+                          help="Rules of your own, added to the bundled ones.")
+
+
+@click.group("rules", epilog=EPILOG)
+def command() -> None:
+    """The rules that traffic is judged by: files that say what is wrong, why it matters and what to do."""
+
+
+@command.command("list", epilog="""\b
+Example:
+  ocpp-proxy rules list --format json | jq '.[].id'
+""")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="text for people, json for programs.")
+@_OWN_RULES
+def list_rules(form: str, rules_folder: Path | None) -> None:
+    """All rules, one a line: id, severity, versions and title."""
+    rules = load_rules(rules_folder).all
+    if form == "json":
+        click.echo(dumps([_as_dict(rule) for rule in rules]))
+        return
+    console = Console(highlight=False, markup=False, emoji=False)
+    longest = max(len(rule.id) for rule in rules)
+    for rule in rules:
+        profile = f" [profile {', '.join(rule.profiles)}]" if rule.profiles else ""
+        versions = "all" if len(rule.versions) == 3 else ",".join(rule.versions)
+        console.print(
+            Text.assemble(f"{rule.id:{longest}}  ", (f"{rule.severity:7}", STYLES[rule.severity]),
+                          f"  {versions:3}  {rule.title}{profile}"),
+            soft_wrap=True,
+        )  # fmt: skip
+
+
+def _as_dict(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id, "title": rule.title, "severity": rule.severity, "axis": rule.axis,
+        "versions": list(rule.versions), "kind": rule.given.kind, "source": rule.source,
+        "severities": dict(rule.severities), "profiles": list(rule.profiles),
+    }  # fmt: skip
+
+
+@command.command("explain", epilog="""\b
+Example:
+  ocpp-proxy rules explain trigger-message-not-implemented
+""")
+@click.argument("rule_id", metavar="ID")
+@_OWN_RULES
+def explain(rule_id: str, rules_folder: Path | None) -> None:
+    """What a rule looks for, why it matters, its usual cause, what to do about it, its clauses and an example."""
+    rule = load_rules(rules_folder).find(rule_id)
+    console = Console(highlight=False, markup=False, emoji=False)
+    width = min(console.width, WIDEST)
+    for text, style in _explanation(rule, width):
+        console.print(Text(text, style), soft_wrap=True)
+
+
+def _explanation(rule: Rule, width: int) -> Iterator[tuple[str, str]]:
+    yield rule.title, "bold"
+    versions = ", ".join(rule.versions)
+    yield from _wrapped(f"{rule.id}, {_severity(rule)}, on the {rule.axis} axis, OCPP {versions}", width)
+    sections = [
+        ("What", rule.what), ("Why it matters", rule.why), ("Usual cause", rule.cause), ("What to do", rule.fix),
+        *(("To bear in mind", problem) for problem in rule.known_problems),
+        ("When", _conditions(rule)),
+    ]  # fmt: skip
+    for title, text in sections:
+        if text:
+            yield "", ""
+            yield title, "bold"
+            yield from _wrapped(text, width, "  ")
+    yield "", ""
+    yield "Clauses", "bold"
+    for reference in rule.references:
+        versions = f" [OCPP {', '.join(reference.versions)}]" if reference.versions != rule.versions else ""
+        yield from _wrapped(f"{reference}{versions}", width, "  ")
+    yield from _example(rule, width)
+
+
+def _severity(rule: Rule) -> str:
+    if len(set(rule.severities.values())) == 1:
+        return rule.severity
+    return ", ".join(f"{severity} in {version}" for version, severity in rule.severities.items())
+
+
+def _conditions(rule: Rule) -> str:
+    parts = []
+    if rule.profiles:
+        parts.append(f"On with --profile {' or '.join(rule.profiles)}.")
+    if rule.profiles == ("default",):
+        parts = ["On unless --profile none."]
+    if rule.unless_site:
+        parts.append(f"Silent with --site {' or '.join(rule.unless_site)}.")
+    parts += [f"{escalation.severity} on the {escalation.axis} axis where the station {_CLAIMS[escalation.condition]} "
+              f"{escalation.argument}." for escalation in rule.escalations]
+    return " ".join(part[:1].upper() + part[1:] for part in parts)
+
+
+_CLAIMS = {"claims_profile": "claims the feature profile"}
+
+
+def _example(rule: Rule, width: int) -> Iterator[tuple[str, str]]:
+    test = next((test for test in rule.tests if test.findings), None)
+    if test is None:
+        return
+    yield "", ""
+    yield f"Example ({test.name}, OCPP {test.version})", "bold"
+    for sender, text in _conversation(test):
+        line = f"  {sender}: {text}"
+        yield line if len(line) <= width else line[: width - 1] + "…", "dim"
+    for finding in test.findings:
+        if "message" in finding:
+            yield from _wrapped(f"→ {finding['message']}", width, "  ", "yellow")
+
+
+def _conversation(test: RuleTest) -> Iterator[tuple[str, str]]:
+    for frame in test.frames:
+        if isinstance(frame.data, dict):
+            form, text = next(iter(frame.data.items()))
+            yield frame.sender, f"({form}) {text}"
+        else:
+            yield frame.sender, frame.data if isinstance(frame.data, str) else dumps(frame.data)
+
+
+def _wrapped(text: str, width: int, indent: str = "", style: str = "") -> Iterator[tuple[str, str]]:
+    lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    return ((line, style) for line in lines)
+
+
+@command.command("test", epilog="""\b
+Example:
+  ocpp-proxy rules test my-rules
+""")
+@_FOLDER
+def test_rules(folder: Path | None) -> None:
+    """Run the tests inside the rule files of DIR, or of the bundled rules; exit 1 where one fails."""
+    rules = _read(folder)
+    count, failures = run(rules, Schemas(load_schema))
+    for failure in failures:
+        click.echo(f"{failure.rule}: {failure.test}: {failure.what}")
+    click.echo(f"{count} tests of {len(rules)} rules, {len(failures)} failed")
+    raise SystemExit(FAILED if failures else 0)
+
+
+@command.command("lint", epilog="""\b
+Example:
+  ocpp-proxy rules lint my-rules
+""")
+@_FOLDER
+def lint_rules(folder: Path | None) -> None:
+    """Say everything that is wrong in the rule files of DIR, or of the bundled rules, with line and pointer; exit 2
+    where there is anything."""
+    _read(folder, and_say="no mistakes")
+
+
+def _read(folder: Path | None, and_say: str = "") -> tuple[Rule, ...]:
+    content = read_folder(folder or bundled_folder(), None if folder else "bundled")
+    for mistake in content.mistakes:
+        click.echo(str(mistake))
+    if content.mistakes:
+        click.echo(f"{len(content.mistakes)} mistakes; docs/rules.md tells how a rule is written", err=True)
+        raise SystemExit(UNUSABLE)
+    if and_say:
+        click.echo(f"{len(content.rules)} rules, {and_say}")
+    return content.rules

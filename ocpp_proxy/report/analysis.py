@@ -1,0 +1,65 @@
+"""Runs a capture through the pipeline.
+
+Decides what a report is made of: counts, findings, what was not judged, and the frames to quote. Refuses to know how it
+is shown (`as_text`, `as_json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocpp_proxy.capture import open_capture
+from ocpp_proxy.core.finding import Finding
+from ocpp_proxy.core.record import FrameRecord
+from ocpp_proxy.core.session import Session
+from ocpp_proxy.pipeline import Note, Pipeline
+
+Frames = Mapping[tuple[str, int], FrameRecord]  # by connection and seq
+PROGRESS_EVERY = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a check of one capture found. `capture`: its path as the user gave it; `devices`: what is known of each
+    station that has findings."""
+
+    capture: str
+    counts: Mapping[str, int]
+    findings: list[Finding]
+    skipped: list[dict[str, str]]
+    notes: list[Note]
+    devices: Mapping[str, Session]
+
+
+def analyse(path: Path, pipeline: Pipeline, on_progress: Callable[[int], None]) -> Analysis:
+    """All that the pipeline says of the capture; `on_progress` hears now and then how many records are done.
+
+    Raises BadInput where the capture cannot be read.
+    """
+    with open_capture(path) as capture:
+        for number, record in enumerate(capture.records(), 1):
+            pipeline.feed(record)
+            if number % PROGRESS_EVERY == 0:
+                on_progress(number)
+        pipeline.finish()
+        notes = [*pipeline.notes, *(Note(None, remark) for remark in capture.remarks)]
+    findings = pipeline.findings()
+    devices = {name: session for finding in findings
+               if (name := finding.station) is not None and (session := pipeline.session(name)) is not None}
+    return Analysis(str(path), pipeline.counts, findings, pipeline.skipped(), notes, devices)
+
+
+def quoted(path: Path, wanted: set[tuple[str, int]]) -> Frames:
+    """The frames of the capture that are to be quoted: read again, since few are wanted and a capture may be long."""
+    frames: dict[tuple[str, int], FrameRecord] = {}
+    if not wanted:
+        return frames
+    with open_capture(path) as capture:
+        for record in capture.records():
+            if isinstance(record, FrameRecord) and (key := (record.connection, record.seq)) in wanted:
+                frames[key] = record
+                if len(frames) == len(wanted):
+                    break
+    return frames

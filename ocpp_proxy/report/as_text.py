@@ -1,0 +1,222 @@
+"""An analysis as a colleague would write it down.
+
+Decides what is read first: the worst, by station and by side at fault, each deviation once with the frames that show
+it, what to do about it and the clause. What a peer chose to send is shown as it is, but never obeyed by the terminal.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
+
+from ocpp_proxy.core.finding import SEVERITIES, Finding
+from ocpp_proxy.core.frame import Sender
+from ocpp_proxy.core.record import FrameRecord
+from ocpp_proxy.core.session import Session
+from ocpp_proxy.report.analysis import Analysis, Frames
+
+Line: TypeAlias = tuple[str, str]  # text and rich style
+
+STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+SIDES: dict[Sender, str] = {"station": "the station", "csms": "the CSMS", "proxy": "this proxy"}
+FRAMES_QUOTED = 3
+MESSAGES_SHOWN = 3
+SKIPPED_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Findings that differ in nothing but values, list positions and connections, in their order."""
+
+    findings: Sequence[Finding]
+
+    @property
+    def first(self) -> Finding:
+        return self.findings[0]
+
+    @property
+    def count(self) -> int:
+        return sum(finding.count for finding in self.findings)
+
+    @property
+    def evidence(self) -> list[tuple[str, int]]:
+        """The frames to quote."""
+        return self.first.evidence[:FRAMES_QUOTED]
+
+
+def deviations(findings: Iterable[Finding]) -> list[Deviation]:
+    """By station, side at fault and severity, the worst first."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        key = (finding.station, finding.at_fault, finding.rule, finding.severity, _place(finding.pointer))
+        groups.setdefault(key, []).append(finding)
+    all_of_them = [Deviation(group) for group in groups.values()]
+    worst: dict[str | None, int] = {}
+    for deviation in all_of_them:
+        station = deviation.first.station
+        worst[station] = min(_rank(deviation), worst.get(station, len(SEVERITIES)))
+    return sorted(all_of_them, key=lambda one: (
+        worst[one.first.station], one.first.station or "", _SIDE_ORDER[one.first.at_fault], _rank(one), -one.count,
+    ))  # fmt: skip
+
+
+def report(analysis: Analysis, found: Sequence[Deviation], frames: Frames, width: int) -> Iterator[Line]:
+    """The lines of the report, none longer than `width` characters. `found`: the deviations of the analysis;
+    `frames`: those that their evidence names."""
+    yield from _paragraph(_summary(analysis), width)
+    yield _verdict(analysis)
+    for station, of_station in groupby(found, key=lambda one: one.first.station):
+        yield "", ""
+        yield from _paragraph(_heading(station, analysis.devices.get(station or "")), width, style="bold")
+        for number, (side, of_side) in enumerate(groupby(of_station, key=lambda one: one.first.at_fault)):
+            if number:
+                yield "", ""
+            yield f"At fault: {SIDES[side]}", "italic"
+            for deviation in of_side:
+                yield "", ""
+                yield from _deviation(deviation, frames, width)
+    yield from _remarks(analysis, width)
+    yield from _next(analysis, found, width)
+
+
+_SIDE_ORDER = {"station": 0, "csms": 1, "proxy": 2}
+
+
+def _rank(deviation: Deviation) -> int:
+    return SEVERITIES.index(deviation.first.severity)
+
+
+def _place(pointer: str | None) -> str:
+    """A pointer with its list positions left out."""
+    return "/".join("*" if token.isdigit() else token for token in (pointer or "").split("/"))
+
+
+def _summary(analysis: Analysis) -> str:
+    counts = analysis.counts
+    parts = [f"{_number(counts['frames'], 'frame')} in {_number(counts['exchanges'], 'exchange')}"]
+    for name, phrase in (("malformed", "unreadable"), ("unanswered", "never answered"), ("pending", "still open")):
+        if counts[name]:
+            parts.append(f"{counts[name]} {phrase}")
+    if counts["control"]:
+        parts.append(f"{counts['control']} pings and pongs")
+    return f"{plain(analysis.capture)}: {', '.join(parts)}"
+
+
+def _verdict(analysis: Analysis) -> Line:
+    counts = analysis.counts
+    if not analysis.findings:
+        return "Nothing to find fault with.", "green"
+    found = ", ".join(_number(counts[severity], word) for severity, word in
+                      (("error", "error"), ("warning", "warning"), ("info", "remark")) if counts[severity])
+    return f"{found}.", STYLES[next(severity for severity in SEVERITIES if counts[severity])]
+
+
+def _heading(station: str | None, device: Session | None) -> str:
+    name = f"Station {plain(station)}" if station is not None else "A station without a name"
+    if device is None:
+        return name
+    make = " ".join(plain(word) for word in (device.vendor, device.model) if word)
+    firmware = f"firmware {plain(device.firmware)}" if device.firmware else ""
+    known = ", ".join(part for part in (make, firmware, f"OCPP {device.version}" if device.version else "") if part)
+    return f"{name}: {known}" if known else name
+
+
+def _deviation(deviation: Deviation, frames: Frames, width: int) -> Iterator[Line]:
+    first = deviation.first
+    times = f" ({deviation.count} times)" if deviation.count > 1 else ""
+    wish = ", a wish of the CSMS or site" if first.axis == "compatibility" else ""
+    yield from _paragraph(f"{first.severity} {first.rule}{times}{wish}", width, style=STYLES[first.severity])
+    for message, count in _messages(deviation.findings):
+        yield from _paragraph(f"{message}{f' ({count} times)' if count else ''}", width, "  ")
+    yield from (_quote(frames[key], width) for key in deviation.evidence if key in frames)
+    if others := _others(deviation):
+        yield from _paragraph(others, width, "    ", "dim")
+    for label, text in (("Expected", _expected(first)), ("Usual cause", first.cause), ("What to do", first.fix),
+                        ("Clause", "; ".join(first.references))):
+        if text:
+            yield from _paragraph(f"{label}: {text}", width, "  ")
+
+
+def _messages(findings: Sequence[Finding]) -> Iterator[tuple[str, int]]:
+    """What the findings say, each sentence once, with its count where there are several."""
+    counted: dict[str, int] = {}
+    for finding in findings:
+        place = f" (connector {finding.connector})" if finding.connector is not None else ""
+        sentence = f"{plain(finding.message)}{place}"
+        counted[sentence] = counted.get(sentence, 0) + finding.count
+    shown = list(counted.items())[:MESSAGES_SHOWN]
+    yield from ((sentence, count if len(counted) > 1 and count > 1 else 0) for sentence, count in shown)
+    if len(counted) > len(shown):
+        yield f"and {len(counted) - len(shown)} more like these", 0
+
+
+def _expected(finding: Finding) -> str:
+    """What the message does not say already."""
+    expected = finding.expected
+    if expected is None or isinstance(expected, list) or str(expected) in finding.message:
+        return ""
+    return f"{plain(str(expected))}{f' at {plain(finding.pointer)}' if finding.pointer else ''}"
+
+
+def _quote(record: FrameRecord, width: int) -> Line:
+    time = record.at.isoformat()[11:23]
+    start = f"    {time} #{record.seq} {record.sender}: "
+    text = plain(record.data.decode(errors="backslashreplace"))
+    room = max(width - len(start), 20)
+    return start + (text if len(text) <= room else text[: room - 1] + "…"), "dim"
+
+
+def _others(deviation: Deviation) -> str:
+    """The other frames, by number."""
+    quoted = set(deviation.evidence)
+    first = deviation.first
+    numbers = [seq for seq in first.frames if (first.connection, seq) not in quoted]
+    connections = {finding.connection for finding in deviation.findings}
+    where = f" of {len(connections)} connections" if len(connections) > 1 else ""
+    if not numbers:
+        return f"first of those{where}" if where else ""
+    shown = ", ".join(f"#{seq}" for seq in numbers[:5])
+    return f"also {shown}{', …' if len(numbers) > 5 or first.frames_omitted else ''}{where}"
+
+
+def _remarks(analysis: Analysis, width: int) -> Iterator[Line]:
+    notes = [f"{note.connection}: {note.message}" if note.connection else note.message for note in analysis.notes]
+    skipped = [f"{entry['rule']}: {entry['reason']}" for entry in analysis.skipped]
+    for title, lines in (("Bear in mind:", notes), ("Not judged:", skipped)):
+        if lines:
+            yield "", ""
+            yield title, "bold"
+            for line in lines[:SKIPPED_SHOWN]:
+                yield from _paragraph(plain(line), width, "  ")
+            if len(lines) > SKIPPED_SHOWN:
+                yield f"  and {len(lines) - SKIPPED_SHOWN} more; --format json lists them all", ""
+
+
+def _next(analysis: Analysis, found: Sequence[Deviation], width: int) -> Iterator[Line]:
+    yield "", ""
+    if found:
+        yield from _paragraph(
+            f"Next: ocpp-proxy rules explain {found[0].first.rule} tells why it matters; "
+            f"ocpp-proxy capture show {plain(analysis.capture)} shows what was said around it.", width)
+    else:
+        yield from _paragraph("Next: ocpp-proxy rules list shows what was looked for.", width)
+
+
+def _paragraph(text: str, width: int, indent: str = "", style: str = "") -> Iterator[Line]:
+    lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + "  ",
+                          break_on_hyphens=False)
+    return ((line, style) for line in lines)
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def plain(text: str) -> str:
+    """What a peer sent, with everything that a terminal would obey instead of show spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
