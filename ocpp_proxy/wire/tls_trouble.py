@@ -51,7 +51,7 @@ _STATION: dict[str, str] = {
     "BAD_CERTIFICATE": (
         "the station rejects our certificate, most often because the name or address it dials is not in it, "
         "or because it does not trust the CA: name what it dials with --advertise (or issue a certificate "
-        "with that name as CN and subjectAltName), and install the CA on the station"
+        "with that name as CN and subjectAltName), and install the CA on the station{asked}"
     ),
     "CERTIFICATE_EXPIRED": (
         "for the station our certificate has expired or is not valid yet: renew it, or set the station's "
@@ -66,7 +66,7 @@ _STATION: dict[str, str] = {
         "offers RSA and ECDSA), and try --tls-min 1.0 if it is an old one{offer}"
     ),
     "PROTOCOL_VERSION": (
-        "the station refuses the TLS version we chose: update its firmware, or try --tls-min 1.0{offer}"
+        "the station refuses the TLS version we chose: update its firmware, or try --tls-min 1.0{asked}"
     ),
     "NO_SHARED_CIPHER": (
         "the station and our certificate have no cipher suite in common: a station that knows only RSA needs "
@@ -74,7 +74,7 @@ _STATION: dict[str, str] = {
     ),
     "UNSUPPORTED_PROTOCOL": (
         "the station speaks only TLS versions that are older than we accept: update its firmware, or start "
-        "with --tls-min 1.0 as long as it must be{offer}"
+        "with --tls-min 1.0 as long as it must be{asked}"
     ),
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": (
         "the station showed no certificate of its own, and --tls-client-ca demands one: install one on the "
@@ -90,7 +90,7 @@ _STATION: dict[str, str] = {
     "HUNG_UP": (
         "the station hung up during the TLS handshake without saying why: most often it does not trust our "
         "CA or misses the name it dials in our certificate (--advertise), else it found no version or suite "
-        "it knows (try --tls-min 1.0){offer}"
+        "it knows (try --tls-min 1.0){asked}"
     ),
     "SILENT": (
         "the station opened the connection and then did not finish the TLS handshake: check that it is set "
@@ -224,8 +224,9 @@ def explain(trouble: BaseException, leg: Side, hello: ClientHello | None = None)
     An unknown failure gives OpenSSL's own words."""
     sentence = _SENTENCES[leg].get(_kind(trouble))
     if sentence is None:
-        return f"TLS with the {leg} failed: {_own_words(trouble)}{_offer(hello)}"
-    return sentence.format(offer=_offer(hello), **_facts(getattr(trouble, "certificate", None)))
+        return f"TLS with the {leg} failed: {_own_words(trouble)}{_asked(hello)}"
+    facts = _facts(getattr(trouble, "certificate", None))
+    return sentence.format(asked=_asked(hello), offer=_asked(hello, suites=True), **facts)
 
 
 def explain_hello(first: bytes) -> str:
@@ -266,13 +267,18 @@ def _facts(certificate: Certificate | None) -> dict[str, str]:
     }
 
 
-def _offer(hello: ClientHello | None) -> str:
+def _asked(hello: ClientHello | None, *, suites: bool = False) -> str:
     if hello is None:
         return ""
+    offers = " and ".join(hello.versions) or "no version we know"
+    host = f", and asks for host {hello.server_name}" if hello.server_name else ""
+    return f" (it offers {offers}{_suites(hello) if suites else ''}{host})"
+
+
+def _suites(hello: ClientHello) -> str:
     shown = [_suite_names().get(suite, f"0x{suite:04x}") for suite in hello.suites[:_SUITES_SHOWN]]
     more = len(hello.suites) - len(shown)
-    return (f" (it offers {' and '.join(hello.versions) or 'no version we know'} with {', '.join(shown)}"
-            f"{f' and {more} more' if more else ''})")
+    return f" with {', '.join(shown)}" + (f" and {more} more" if more else "")
 
 
 @functools.cache

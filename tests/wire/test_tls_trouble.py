@@ -26,7 +26,7 @@ from tls_fixtures import (
 )
 
 from ocpp_proxy.wire import tls_trouble
-from ocpp_proxy.wire.client_hello import read_client_hello
+from ocpp_proxy.wire.client_hello import ClientHello, read_client_hello
 from ocpp_proxy.wire.tls import csms_context, station_context
 from ocpp_proxy.wire.tls_trouble import explain, explain_hello
 
@@ -105,7 +105,8 @@ def test_station_knows_only_rsa(certificates: Certificates) -> None:
     hello = read_client_hello(client_hello(ciphers=ECDHE_RSA, versions=(V1_2, V1_2)))
     trouble = run("asyncio", meet_station(station_context(certificates["good"]), speaks_tls(station))).trouble
     told(trouble, "station", "no cipher suite in common", "needs an RSA certificate", "--tls-auto")
-    assert explain(trouble, "station", hello).endswith(f" (it offers TLS 1.2 with {ECDHE_RSA})")
+    asked = f" (it offers TLS 1.2 with {ECDHE_RSA}, and asks for host localhost)"
+    assert explain(trouble, "station", hello).endswith(asked)
 
 
 @every_loop
@@ -115,7 +116,8 @@ def test_station_is_too_old(certificates: Certificates, loop: str) -> None:
         loop, meet_station(station_context(certificates["rsa"]), speaks_tls(any_context(CLIENT, **old)))
     ).trouble
     told(trouble, "station", "older than we accept", "--tls-min 1.0")
-    assert "(it offers TLS 1.1 with " in explain(trouble, "station", read_client_hello(client_hello(**old)))
+    hello = read_client_hello(client_hello(host="192.0.2.1", **old))
+    assert explain(trouble, "station", hello).endswith("(it offers TLS 1.1)")
 
 
 @every_loop
@@ -301,6 +303,30 @@ def test_csms_has_weak_parameters(certificates: Certificates, tmp_path: Path) ->
 
 
 # -- what is no failure of OpenSSL's
+
+
+def test_what_the_station_asked_for_is_said_where_it_helps() -> None:
+    hello = read_client_hello(client_hello(host="proxy.local"))
+    asked = "(it offers TLS 1.3 and TLS 1.2, and asks for host proxy.local)"
+    assert explain(ConnectionResetError(), "station", hello).endswith(asked)
+    assert asked in explain(ValueError("odd"), "station", hello)
+    assert "(it offers" not in explain(TimeoutError(), "station", hello)
+
+
+@pytest.mark.parametrize("reason", tls_trouble._SAME)
+def test_what_other_versions_of_openssl_call_it(reason: str) -> None:
+    trouble = ssl.SSLError()
+    trouble.reason = reason
+    assert any(not explain(trouble, leg).startswith("TLS with") for leg in ("station", "csms"))
+
+
+def test_a_long_list_of_suites_is_cut() -> None:
+    hello = ClientHello(("TLS 1.2",), None, (0xC02B, 0xFEFE, *range(1, 9)))
+    trouble = ssl.SSLError()
+    trouble.reason = "NO_SHARED_CIPHER"
+    sentence = explain(trouble, "station", hello)
+    assert "with ECDHE-ECDSA-AES128-GCM-SHA256, 0xfefe, " in sentence
+    assert sentence.endswith(" and 4 more)")
 
 
 def test_unknown_trouble_keeps_its_own_words() -> None:
