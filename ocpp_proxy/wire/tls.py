@@ -92,6 +92,7 @@ def csms_context(
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        context.options |= _OP_LEGACY_SERVER_CONNECT
         _accept_weak(context)
         _start_at(context, "1.0")
         warn("the CSMS's certificate is not checked (--upstream-insecure): the stations' passwords go to whoever "
@@ -167,7 +168,6 @@ def _context(protocol: int) -> ssl.SSLContext:
 
 def _accept_weak(context: ssl.SSLContext) -> None:
     context.set_ciphers(_SUITES + ":@SECLEVEL=0")
-    context.options |= _OP_LEGACY_SERVER_CONNECT
 
 
 def _start_at(context: ssl.SSLContext, minimum: str) -> None:

@@ -283,6 +283,11 @@ def test_csms_does_not_shake_hands(
     told(met.trouble, "csms", *words)
 
 
+def test_csms_that_cannot_renegotiate_safely_is_insecure_but_dialled(certificates: Certificates) -> None:
+    met = run("asyncio", meet_csms(csms_context(insecure=True), hears_then(server_hello(0x0303))))
+    told(met.trouble, "csms", "hung up")  # it goes on from there, which this CSMS does not
+
+
 def test_csms_has_weak_parameters(certificates: Certificates, tmp_path: Path) -> None:
     # The 1024-bit group of RFC 2409 section 6.2, as PKCS#3 has it: a sequence of prime and generator.
     prime = bytes.fromhex(
