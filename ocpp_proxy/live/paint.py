@@ -35,12 +35,13 @@ STYLES = {
     "info": "bold cyan",
     "mark": "bold magenta",
     "loud": "bold white on red",
-    "station0": "cyan",
-    "station1": "magenta",
-    "station2": "bright_green",
-    "station3": "bright_cyan",
-    "station4": "bright_magenta",
-    "station5": "white",
+    # Middle tones, which are seen on light and dark alike, and none that could be taken for a severity.
+    "station0": "color(37)",
+    "station1": "color(98)",
+    "station2": "color(67)",
+    "station3": "color(64)",
+    "station4": "color(97)",
+    "station5": "color(30)",
 }
 STATION_COLOURS = 6
 

@@ -66,7 +66,7 @@ def _row(row: list[Segment], widths: list[int], right: frozenset[int]) -> Line:
     for column, (style, words) in enumerate(row):
         shown = fit(words, widths[column])
         pad = " " * (widths[column] - width_of(shown))
-        line.append((style, _GAP + (pad + shown if column in right else shown + pad)))
+        line += [("", _GAP), (style, pad + shown if column in right else shown + pad)]
     while line and not line[-1][1].strip():
         line.pop()
     return [*line[:-1], (line[-1][0], line[-1][1].rstrip())] if line else line

@@ -81,13 +81,16 @@ def test_a_pipe_nobody_reads_stops_nothing_and_what_is_missing_is_counted(pipe: 
 def test_lines_come_again_after_the_missing_ones_were_told(pipe: tuple[int, IO[str]]) -> None:
     read, file = pipe
     writer = Writer(file, "utf-8", lines_kept=10)
+    waiting = 0
     while not writer.lines_dropped:
         writer.put("x" * 999 + "\n", 1)
-    while len(os.read(read, 65_536)) == 65_536:  # until the reader has caught up
-        pass
+        waiting += 1_000
+    waiting -= 1_000
+    while waiting:
+        waiting -= len(os.read(read, waiting))
     deadline = time.monotonic() + 10
     while writer._lines_put != writer._lines_done and time.monotonic() < deadline:
-        os.read(read, 65_536)
+        time.sleep(0.001)  # the thread has yet to note that it has written everything
     writer.put("again\n", 1)
     assert writer.close()
     file.close()
