@@ -14,20 +14,19 @@ from __future__ import annotations
 import ssl
 import warnings
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.wire.certificate import Certificate, read_certificate
 from ocpp_proxy.wire.client_hello import looks_like_client_hello, read_client_hello
 from ocpp_proxy.wire.pem import Warn, add_certificate, trust
-from ocpp_proxy.wire.tls_trouble import explain, explain_hello
+from ocpp_proxy.wire.tls_trouble import explain, explain_hello, explain_silence
 
 __all__ = [
-    "TLS_VERSIONS", "TlsVersion", "csms_context", "describe", "explain", "explain_hello", "looks_like_client_hello",
-    "read_client_hello", "station_context",
+    "TLS_VERSIONS", "csms_context", "describe", "explain", "explain_hello", "explain_silence",
+    "looks_like_client_hello", "read_client_hello", "station_context",
 ]
 
-TlsVersion: TypeAlias = Literal["1.0", "1.1", "1.2", "1.3"]
 TLS_VERSIONS: dict[str, ssl.TLSVersion] = {
     "1.0": ssl.TLSVersion.TLSv1,
     "1.1": ssl.TLSVersion.TLSv1_1,

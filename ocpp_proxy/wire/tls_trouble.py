@@ -176,9 +176,9 @@ _CSMS: dict[str, str] = {
         "wss://"
     ),
     "HUNG_UP": (
-        "the CSMS hung up during the TLS handshake without saying why: check host and port, then whether it "
-        "demands a client certificate (--upstream-cert), serves another host name (--upstream-sni) or lets "
-        "this address in at all (firewall, VPN)"
+        "the CSMS hung up during the TLS handshake without saying why: check host and port and that TLS is "
+        "spoken there at all (else it is ws://), then whether it demands a client certificate "
+        "(--upstream-cert), serves another host name (--upstream-sni) or lets this address in (firewall, VPN)"
     ),
     "SILENT": (
         "the CSMS took the connection but did not finish the TLS handshake in time: check that the port "
@@ -206,7 +206,7 @@ _CSMS: dict[str, str] = {
         "whose extended key usage includes serverAuth; --upstream-insecure goes on without checking"
     ),
     _WRONG_NAME: (
-        "the CSMS's certificate is for {names}, not for the host we dial: use such a name in --upstream, or "
+        "the CSMS's certificate is for {names}, not for {host}: use a name that is in it in --upstream, or "
         "give it with --upstream-sni"
     ),
     _WEAK: (
@@ -226,7 +226,16 @@ def explain(trouble: BaseException, leg: Side, hello: ClientHello | None = None)
     if sentence is None:
         return f"TLS with the {leg} failed: {_own_words(trouble)}{_asked(hello)}"
     facts = _facts(getattr(trouble, "certificate", None))
-    return sentence.format(asked=_asked(hello), offer=_asked(hello, suites=True), **facts)
+    return sentence.format(asked=_asked(hello), offer=_asked(hello, suites=True), host=_host(trouble), **facts)
+
+
+def explain_silence(tls: ssl.SSLObject | None) -> str:
+    """What may be behind a CSMS that ends the connection before it has answered anything: something to append, ""
+    where TLS has no part in it."""
+    if tls is None or tls.version() != "TLSv1.3":
+        return ""
+    return ("; so ends a TLS 1.3 connection too where the CSMS misses a client certificate or does not accept ours "
+            "(--upstream-cert)")
 
 
 def explain_hello(first: bytes) -> str:
@@ -252,6 +261,12 @@ def _kind(trouble: BaseException) -> str:
 def _own_words(trouble: BaseException) -> str:
     words = trouble.args[-1] if trouble.args else type(trouble).__name__
     return re.sub(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$", "", str(words))
+
+
+def _host(trouble: BaseException) -> str:
+    """The name that was not found in a certificate, which only the message has."""
+    named = re.search(r"not valid for '([^']*)'", str(trouble))
+    return named[1] if named else "the host we dial"
 
 
 def _facts(certificate: Certificate | None) -> dict[str, str]:

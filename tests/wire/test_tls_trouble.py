@@ -22,13 +22,14 @@ from tls_fixtures import (
     says,
     sends_alert,
     server_hello,
+    shakes_hands_in_silence,
     speaks_tls,
 )
 
 from ocpp_proxy.wire import tls_trouble
 from ocpp_proxy.wire.client_hello import ClientHello, read_client_hello
 from ocpp_proxy.wire.tls import csms_context, station_context
-from ocpp_proxy.wire.tls_trouble import explain, explain_hello
+from ocpp_proxy.wire.tls_trouble import explain, explain_hello, explain_silence
 
 V1_0, V1_1, V1_2, V1_3 = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 SERVER, CLIENT = ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT
@@ -175,7 +176,7 @@ def test_station_does_not_shake_hands(
         ("incomplete", ("issued by CN=Intermediate, O=Test", "does not send its intermediate", "--upstream-ca")),
         ("expired", ("expired (on 20", "operator has to renew")),
         ("not-yet", ("not valid yet (from 20", "machine's clock")),
-        ("elsewhere", ("is for csms.example, *.eu.example,", "--upstream-sni")),
+        ("elsewhere", ("is for csms.example, *.eu.example, not for localhost", "--upstream-sni")),
         ("for-clients", ("may not be used by TLS servers", "serverAuth")),
         ("weak", ("too small a key", "--upstream-insecure")),
     ],
@@ -199,7 +200,7 @@ def test_csms_certificate_comes_from_an_unknown_root(certificates: Certificates,
 def test_csms_certificate_has_another_address(certificates: Certificates, loop: str) -> None:
     csms = speaks_tls(any_context(SERVER, certificates["good"]))
     met = run(loop, meet_csms(csms_context(certificates["ca"]), csms, host="127.0.0.1"))
-    told(met.trouble, "csms", "is for localhost,", "--upstream-sni")
+    told(met.trouble, "csms", "is for localhost, not for 127.0.0.1", "--upstream-sni")
 
 
 @every_loop
@@ -229,6 +230,29 @@ def test_csms_refuses_our_client_certificate(
         told(met.trouble, "csms", "demands a client certificate (--upstream-cert)")
     else:
         told(met.trouble, "csms", *reasons[version])
+
+
+@every_loop
+@both_versions
+def test_csms_ends_the_connection_without_a_word(
+    certificates: Certificates, loop: str, version: ssl.TLSVersion
+) -> None:
+    """As those do that run on an event loop: they send no alert, and in TLS 1.3 the handshake has ended for us."""
+    demands = any_context(SERVER, certificates["good"], certificates["ca"])
+    met = run(loop, meet_csms(only(csms_context(certificates["ca"]), version), shakes_hands_in_silence(demands)))
+    assert met.trouble is not None
+    if version is V1_2:
+        told(met.trouble, "csms", "hung up", "--upstream-cert")
+    else:
+        assert met.tls is not None
+        assert "--upstream-cert" in explain_silence(met.tls)
+
+
+def test_silence_that_tls_has_no_part_in(certificates: Certificates) -> None:
+    assert explain_silence(None) == ""
+    context = only(csms_context(certificates["ca"]), V1_2)
+    met = run("asyncio", meet_csms(context, speaks_tls(any_context(SERVER, certificates["good"]))))
+    assert explain_silence(met.tls) == ""
 
 
 @every_loop
@@ -270,8 +294,8 @@ def test_csms_speaks_other_versions_or_suites(certificates: Certificates, loop: 
         (hears_then(b"SSH-2.0-OpenSSH_9.2\r\n"), ("is not TLS", "ws://")),
         (hears_then(server_hello(0x0301)), ("older than 1.2", "--upstream-insecure")),
         (hears_then(server_hello(0x0303)), ("too old to renegotiate", "--upstream-insecure")),
-        (hears_then(b""), ("hung up", "--upstream-cert", "--upstream-sni", "firewall")),
-        (hears_then(b"", reset=True), ("hung up", "--upstream-cert", "--upstream-sni", "firewall")),
+        (hears_then(b""), ("hung up", "ws://", "--upstream-cert", "--upstream-sni", "firewall")),
+        (hears_then(b"", reset=True), ("hung up", "ws://", "--upstream-cert", "--upstream-sni", "firewall")),
         (says(b""), ("did not finish the TLS handshake in time",)),
     ],
     ids=["http", "ssh", "tls1.0", "no-renegotiation-info", "hangs-up", "reset", "silent"],

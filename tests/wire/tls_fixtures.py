@@ -197,6 +197,24 @@ def speaks_tls(context: ssl.SSLContext, host: str | None = "localhost") -> Peer:
     return peer
 
 
+def shakes_hands_in_silence(context: ssl.SSLContext) -> Peer:
+    """A server that keeps its alert to itself when the handshake fails."""
+
+    def peer(sock: socket.socket) -> object:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(16384))
+            except ssl.SSLError as error:
+                return error
+
+    return peer
+
+
 def says(data: bytes) -> Peer:
     """Sends this and waits until the other side has closed."""
 
