@@ -75,7 +75,7 @@ def _head(event: FrameSeen, notable: bool) -> Line:
 def _answer(seen: CallResult | CallError, exchange: Exchange | None, notable: bool) -> Line:
     line: Line = []
     if exchange is None:
-        line.append(("warning", f"answer to no open CALL ({safe(seen.message_id, 36)})"))
+        line.append(("warning", f"answer without a CALL ({safe(seen.message_id, 36)})"))
     else:
         line.append(("", action_name(exchange.action)))
     if isinstance(seen, CallError):

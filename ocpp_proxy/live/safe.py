@@ -81,7 +81,7 @@ def fit(text: str, cells: int) -> str:
         return text
     if cells <= 1:
         return ELLIPSIS[:cells]
-    return set_cell_size(text, cells - 1).rstrip() + ELLIPSIS
+    return set_cell_size(text, cells - 1).rstrip(" " + ELLIPSIS) + ELLIPSIS
 
 
 def fit_middle(text: str, cells: int) -> str:

@@ -10,6 +10,7 @@ Source: OCPP 1.6 sections 6 and 7; OCPP 1.6 security whitepaper; OCPP 2.0.1 and 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,9 @@ class Brief:
         """At most `cells` cells of it: the longest fields are shortened first, so that the short ones stay."""
         fields = list(self.fields)
         excess = width_of(_joined(fields, self.joint)) - cells
+        if excess > 0:
+            fields = [_LABEL.sub("conn ", field) for field in fields]
+            excess = width_of(_joined(fields, self.joint)) - cells
         while excess > 0 and (longest := max(fields, key=width_of, default="")):
             width = width_of(longest)
             if width <= _FIELD_CELLS:
@@ -47,6 +51,7 @@ class Brief:
 
 
 _FIELD_CELLS = 14
+_LABEL = re.compile("^connector (?=[0-9]+$)")
 
 
 def _shorten(field: str, cells: int) -> str:
@@ -69,10 +74,14 @@ def _row(*pieces: str | Piece) -> tuple[Piece, ...]:
 _CONNECTOR = ("evse {evseId}", "evse {evse/id}", "connector {connectorId}", "connector {evse/connectorId}")
 _TOKEN = ("{idTag}", "{idToken/idToken}", "({idToken/type})")
 _TBC = flag("tbc", "more to come")
-_PROFILE = tuple(template.replace("*", key) for key in ("csChargingProfiles", "chargingProfile") for template in (
-    "profile {*/chargingProfileId}", "profile {*/id}", "{*/chargingProfilePurpose}", "stack level {*/stackLevel}",
-    "{*/chargingSchedule/chargingSchedulePeriod#}-period schedule", "first limit "
-    "{*/chargingSchedule/chargingSchedulePeriod/0/limit}", "{*/chargingSchedule/chargingRateUnit}"))
+_SCHEDULES = ("csChargingProfiles/chargingSchedule", "chargingProfile/chargingSchedule",
+              "chargingProfile/chargingSchedule/0")  # 1.6 SetChargingProfile, 1.6 RemoteStartTransaction, 2.x
+_PROFILE = (
+    *[template.replace("*", path) for path in _SCHEDULES for template in (
+        "limit {*/chargingSchedulePeriod/0/limit}", "{*/chargingRateUnit}", "{*/chargingSchedulePeriod#}-period")],
+    *[template.replace("*", path) for path in ("csChargingProfiles", "chargingProfile") for template in (
+        "{*/chargingProfilePurpose}", "stack level {*/stackLevel}", "profile {*/chargingProfileId}",
+        "profile {*/id}")])
 _FIRMWARE = ("request {requestId}", "{location}", "{firmware/location}", "at {retrieveDate}",
              "at {firmware/retrieveDateTime}")
 _REQUESTED = ("{requestedMessage}", *_CONNECTOR)
@@ -162,8 +171,8 @@ RESPONSES: dict[str, tuple[Piece, ...]] = {
     "Authorize": _row(*_ID_INFO, "certificate {certificateStatus}"),
     "BootNotification": _row(*_STATUS, "interval {interval} s", "clock {currentTime}"),
     "DataTransfer": _row(*_STATUS, "{data}"),
-    "GetCompositeSchedule": _row(*_STATUS, "{chargingSchedule/chargingSchedulePeriod#}-period schedule",
-                                 "{schedule/chargingSchedulePeriod#}-period schedule"),
+    "GetCompositeSchedule": _row(*_STATUS, "{chargingSchedule/chargingSchedulePeriod#}-period",
+                                 "{schedule/chargingSchedulePeriod#}-period"),
     "GetConfiguration": _row(_configuration, listed("unknownKey", "unknown")),
     "GetDiagnostics": _row("file {fileName}", lambda payload: "" if "fileName" in payload else "no file"),
     "GetLocalListVersion": _row("version {listVersion}", "version {versionNumber}"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
-
-import orjson
 
 from ocpp_proxy.core.event import ConnectionClosed, ConnectionOpened, Event, FindingRaised, FrameSeen, GapSeen
 from ocpp_proxy.core.exchange import Exchange
@@ -66,7 +65,7 @@ class Story:
         self.last_id += 1
         message_id = message_id or str(self.last_id)
         payload = {} if payload is None else payload
-        raw = orjson.dumps([2, message_id, action, payload])
+        raw = json.dumps([2, message_id, action, payload]).encode()
         call = Call(raw, (), message_id, action, payload)
         caller: Any = "csms" if sender == "proxy" else sender
         if injected:
@@ -92,7 +91,7 @@ class Story:
         """Answers the newest open CALL of the other side."""
         message_id, exchange = self._pending(sender)
         payload = {} if payload is None else payload
-        frame = CallResult(orjson.dumps([3, message_id, payload]), (), message_id, payload)
+        frame = CallResult(json.dumps([3, message_id, payload]).encode(), (), message_id, payload)
         return self._answer(sender, frame, exchange, changes)
 
     def error(self, sender: Any, code: str, description: Any = "", **changes: Any) -> list[Event]:

@@ -95,7 +95,7 @@ def test_a_second_answer_and_an_answer_to_nothing_say_so(screen: Make) -> None:
     again = replace(first, record=cp.record("csms", b"[3]"), frame=CallResult(b"[3]", (), "1", {}))
     lines = screen().draw(asked, answered, [again], cp.orphan("csms", "x\x1b[0m")).lines()
     assert "Authorize ✓ ANSWERED TWICE" in lines[2]
-    assert "answer to no open CALL (x\\x1b[0m)" in lines[3]
+    assert "answer without a CALL (x\\x1b[0m)" in lines[3]
 
 
 def test_types_5_and_6_are_named(screen: Make) -> None:
