@@ -30,6 +30,9 @@ class Checkpointer:
         self._path = path
         self._log = path.with_name(path.name + "-wal")
         self._place = os.stat(path)
+        # Opened here, while the file is certainly the one that is written.
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"checkpoint of {path.name}", daemon=True)
         self._thread.start()
@@ -40,14 +43,11 @@ class Checkpointer:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=0)
-        try:
-            while not self._stopping.wait(INTERVAL_S):
-                self.moved = self._has_moved()
-                if not self.moved:
-                    self._fold_in(connection)
-        finally:
-            connection.close()
+        while not self._stopping.wait(INTERVAL_S):
+            self.moved = self._has_moved()
+            if not self.moved:
+                self._fold_in()
+        self._connection.close()
 
     def _has_moved(self) -> bool:
         try:
@@ -57,13 +57,13 @@ class Checkpointer:
         except OSError:
             return False
 
-    def _fold_in(self, connection: sqlite3.Connection) -> None:
+    def _fold_in(self) -> None:
         for _ in range(_PASSES):
-            if _pass(connection):
+            if _pass(self._connection):
                 return
         if self._log_size() > LOG_LIMIT_BYTES:
             with self.writing:
-                _pass(connection)
+                _pass(self._connection)
 
     def _log_size(self) -> int:
         try:

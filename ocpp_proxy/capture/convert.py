@@ -72,6 +72,10 @@ def new_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise BadInput(f"cannot be written: {error.strerror}", str(path)) from None
+    except BadInput as error:
+        if error.file == str(temporary):
+            raise BadInput(error.what, str(path)) from None
+        raise
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from ocpp_proxy.capture.migrations import SCHEMA_VERSION, migrate
 from ocpp_proxy.capture.model import Capture
 from ocpp_proxy.capture.opening import check_version, read_header
 from ocpp_proxy.capture.rows import COLUMNS, READERS, Names, Row, frame_record, from_sql_text
+from ocpp_proxy.capture.schema import SCHEMA_VERSION
 from ocpp_proxy.capture.select import ALL, Selection
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.record import FrameRecord, Record
@@ -79,6 +79,8 @@ class DatabaseCapture(Capture):
         return sqlite3.connect(self._uri, uri=True, isolation_level=None)
 
     def _migrate_copy(self, connection: sqlite3.Connection) -> None:
+        from ocpp_proxy.capture.migrations import migrate  # sqlite-utils takes a tenth of a second to load
+
         self._folder = tempfile.TemporaryDirectory(prefix="ocpp-proxy-")
         copy = Path(self._folder.name, "migrated.db")
         with closing(sqlite3.connect(copy, isolation_level=None)) as target:

@@ -105,6 +105,12 @@ class Losses:
         if not chunk.late and not chunk.connections:
             self._dropped = 0
 
+    def forget(self) -> None:
+        """One of the lines cannot be written, and nobody knows which: only count them from now on."""
+        self._dropped += len(self._late) + len(self._runs)
+        self._late.clear()
+        self._runs.clear()
+
     def start_over(self, opened: Sequence[Opened]) -> None:
         """The capture begins anew in the midst of the connections `opened`: what was before is lost as well."""
         self._late.extendleft(reversed(opened))

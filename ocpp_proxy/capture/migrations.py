@@ -11,8 +11,7 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
-APPLICATION_ID = 0x4F435050  # "OCPP": tells a capture from other SQLite files
-SCHEMA_VERSION = 1
+from ocpp_proxy.capture.schema import APPLICATION_ID
 
 MIGRATIONS = Migrations("ocpp-proxy capture")
 

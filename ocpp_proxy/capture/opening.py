@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from ocpp_proxy.capture.jsontext import dumps, loads
-from ocpp_proxy.capture.migrations import APPLICATION_ID, SCHEMA_VERSION, migrate
+from ocpp_proxy.capture.schema import APPLICATION_ID, SCHEMA_VERSION
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.record import CaptureHeader
 
@@ -64,6 +64,8 @@ def read_header(connection: sqlite3.Connection) -> CaptureHeader:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, header: CaptureHeader) -> None:
+    from ocpp_proxy.capture.migrations import migrate  # sqlite-utils takes a tenth of a second to load
+
     version = check_version(connection, path)
     mode, = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":

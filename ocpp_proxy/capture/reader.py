@@ -29,9 +29,11 @@ def open_capture(path: str | Path) -> Capture:
     if path.with_name(path.name + "-wal").exists():
         # Its writer may be this very process: opening and closing the file besides would take SQLite's locks away.
         return open_database(path)
+    if not path.is_file():
+        return open_lines(path)  # a pipe can be opened once only; or there is nothing, and that is said there
     try:
         with path.open("rb") as file:
-            head = file.read(_HEADER_SIZE) if file.seekable() else b""
+            head = file.read(_HEADER_SIZE)
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", str(path)) from None
     if not head.startswith(_MAGIC):

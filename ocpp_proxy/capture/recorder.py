@@ -30,6 +30,7 @@ _REASONS = {
     sqlite3.SQLITE_CORRUPT: "capture damaged",
     sqlite3.SQLITE_NOTADB: "capture damaged",
 }
+_MISTAKES = (sqlite3.ProgrammingError, sqlite3.InterfaceError)  # ours: values that no database takes
 
 
 class Recorder:
@@ -96,8 +97,10 @@ class Recorder:
         reason = _reason(error)
         is_new = not self._losses
         self.had_gap = True
-        from_outside = isinstance(error, sqlite3.Error | MovedError | BadInput)
-        self._lost_frames += self._losses.add(records, now(), reason, keep_late=from_outside)
+        is_ours = not isinstance(error, sqlite3.Error | MovedError | BadInput) or isinstance(error, _MISTAKES)
+        if is_ours and not records:
+            self._losses.forget()  # what cannot be written now never can
+        self._lost_frames += self._losses.add(records, now(), reason, keep_late=not is_ours)
         if is_new:
             self._on_trouble(f"recording into {self.path} has stopped: {reason}; forwarding goes on, and a gap line "
                              "will say what is missing")

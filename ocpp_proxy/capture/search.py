@@ -15,12 +15,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from ocpp_proxy.capture.dbreader import DatabaseCapture
 from ocpp_proxy.capture.lock import WriterLock
-from ocpp_proxy.capture.migrations import SCHEMA_VERSION
 from ocpp_proxy.capture.model import Capture
+from ocpp_proxy.capture.schema import SCHEMA_VERSION
 from ocpp_proxy.capture.select import ALL, Selection
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.exchange import Correlator
@@ -98,6 +96,8 @@ def _is_indexed(connection: sqlite3.Connection) -> bool:
 
 def _index_inside(capture: DatabaseCapture) -> None:
     """Bring the index in the capture up to its last frame, if the file is ours to write and nobody writes it."""
+    from sqlite_utils import Database  # takes a tenth of a second to load
+
     path = capture.path
     if not _may_index(capture):
         return

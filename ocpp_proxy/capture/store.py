@@ -120,8 +120,7 @@ class Store:
         """Fold the log in, so that the one file is left, as far as that goes while others read it. Never raises."""
         self._checkpointer.stop()
         try:
-            if not self._checkpointer.moved:
-                self._fold_in()
+            self._fold_in()
         finally:
             self._connection.close()
             self._lock.release()
@@ -130,8 +129,10 @@ class Store:
         try:
             self._connection.execute(f"PRAGMA busy_timeout = {_CLOSE_TIMEOUT_MS}")
             try:
+                if self._checkpointer.moved:
+                    raise MovedError  # removing the log by its name might take another file's
                 self._connection.execute("PRAGMA journal_mode = DELETE")
-            except sqlite3.OperationalError:
+            except (sqlite3.OperationalError, MovedError):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:
             pass  # every commit is in the log, and whoever opens the file next finds it there
