@@ -129,7 +129,7 @@ async def _live(
             if sessions is None:
                 await simulated.ended()
             for _ in range(sessions or 0):
-                await simulated.ready.wait()
+                await simulated.until_ready()
                 await simulated.charge(1, seconds=session_length_s)
     except TimeoutError:
         return

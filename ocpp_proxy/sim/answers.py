@@ -24,7 +24,8 @@ REFUSED_TOKENS: Final = {"BLOCKED": "Blocked", "EXPIRED": "Expired", "INVALID": 
 @dataclass(slots=True, eq=False)
 class StationState:
     """What the CSMS knows of one station. `statuses` are by connector, (evse, connector) in 2.x; `transactions` are
-    by id and hold the last request of each kind; `received` is everything it asked, in order."""
+    by id and hold the last request of each kind; `received` is everything it asked, in order; `invited` are the
+    actions that we asked for, which it may therefore send before it is accepted."""
 
     station_id: str
     version: Version
@@ -36,6 +37,19 @@ class StationState:
     statuses: dict[Any, str] = field(default_factory=dict)
     transactions: dict[Any, dict[str, Payload]] = field(default_factory=dict)
     received: list[tuple[str, Payload]] = field(default_factory=list)
+    invited: set[str] = field(default_factory=set)
+
+    def invite(self, action: str, request: Payload) -> None:
+        """Note what a CALL of ours makes the station send."""
+        asked = str(request.get("requestedMessage", action))
+        self.invited.add(INVITATIONS.get(asked, asked))
+
+
+# What a CALL, or a trigger's requested message, makes a station send; other triggers name the message itself.
+INVITATIONS: Final[dict[str, str]] = {
+    "GetBaseReport": "NotifyReport", "GetReport": "NotifyReport", "GetLog": "LogStatusNotification",
+    "SignChargePointCertificate": "SignCertificate", "SignChargingStationCertificate": "SignCertificate",
+}
 
 
 Answer: TypeAlias = Callable[[StationState, Payload], Payload]

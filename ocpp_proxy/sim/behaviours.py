@@ -31,6 +31,7 @@ class Conformant:
     connectors = 2
     has_modem = True
     keeps_transactions = True
+    tells_security_events = False  # in 1.6, where they belong to an extension
     reboot_s = 15.0
 
     def serial(self, seed: int) -> str:
@@ -58,6 +59,24 @@ class Conformant:
         """What an OCPP 2.x CSMS may ask, by action."""
         usual = operations2x.OPERATIONS | extras2x.EXTRAS
         return usual | extras2x.STREAMS if version == "2.1" else usual
+
+
+class Secured(Conformant):
+    """A station of OCPP 1.6 with the whole security extension: signed firmware alone, security events."""
+
+    name = "secured"
+    versions = ("1.6",)
+    tells_security_events = True
+
+    def configuration(self, connectors: int) -> Configuration:
+        keys = (*configuration.CORE, *configuration.OPTIONAL, *configuration.LOCAL_LIST,
+                *configuration.SMART_CHARGING, *configuration.RESERVATION, *configuration.SECURITY)
+        return Configuration(keys, {"NumberOfConnectors": str(connectors)})
+
+    def operations16(self) -> Mapping[str, Operation16]:
+        usual = super().operations16()
+        kept = {action: operation for action, operation in usual.items() if action != "UpdateFirmware"}
+        return kept | {"SignedUpdateFirmware": extras16.signed_update_firmware}
 
 
 class WallboxCpb1(Conformant):
@@ -105,7 +124,7 @@ def _luhn(digits: str) -> str:
 
 
 STATION_BEHAVIOURS: Final[dict[str, type[Conformant]]] = {
-    behaviour.name: behaviour for behaviour in (Conformant, WallboxCpb1)
+    behaviour.name: behaviour for behaviour in (Conformant, Secured, WallboxCpb1)
 }
 
 

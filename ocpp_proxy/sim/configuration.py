@@ -22,7 +22,8 @@ _SAMPLED = "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Vol
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`allowed`: the members a list may have; None where any text will do."""
+    """`allowed`: the members a list may have; None where any text will do. `at_reboot`: a new value counts from the
+    next connection on. A `secret` one is never listed with its value."""
 
     name: str
     value: str
@@ -30,6 +31,8 @@ class Key:
     kind: Kind = "int"
     minimum: int = 0
     allowed: frozenset[str] | None = None
+    at_reboot: bool = False
+    secret: bool = False
 
     def takes(self, value: str) -> bool:
         if self.kind == "int":
@@ -73,7 +76,7 @@ CORE = (
     _fixed("NumberOfConnectors", "2"),
     Key("ResetRetries", "1"),
     _flag("StopTransactionOnInvalidId", "true"),
-    _measurands("StopTxnAlignedData", ""),
+    Key("StopTxnAlignedData", "", kind="list", allowed=frozenset()),
     _measurands("StopTxnSampledData", "Energy.Active.Import.Register"),
     _fixed("SupportedFeatureProfiles", ",".join(_PROFILES), "list"),
     Key("TransactionMessageAttempts", "3", minimum=1),
@@ -84,12 +87,12 @@ OPTIONAL = (
     _flag("AllowOfflineTxForUnknownId", "false"),
     _flag("AuthorizationCacheEnabled", "true"),
     _fixed("ConnectorPhaseRotationMaxLength", "3"),
-    Key("MaxEnergyOnInvalidId", "0"),
+    _fixed("MaxEnergyOnInvalidId", "0"),
     _fixed("MeterValuesSampledDataMaxLength", "6"),
-    Key("MinimumStatusDuration", "0"),
+    _fixed("MinimumStatusDuration", "0"),
     _flag("StopTransactionOnEVSideDisconnect", "true"),
     _fixed("StopTxnSampledDataMaxLength", "6"),
-    Key("WebSocketPingInterval", "0"),
+    Key("WebSocketPingInterval", "0", at_reboot=True),
 )
 LOCAL_LIST = (
     _flag("LocalAuthListEnabled", "true"),
@@ -101,6 +104,14 @@ COMFORT = (
     Key("LightIntensity", "80"),
 )
 RESERVATION = (_fixed("ReserveConnectorZeroSupported", "false", "bool"),)
+SECURITY = (
+    Key("AdditionalRootCertificateCheck", "false", readonly=True, kind="bool"),
+    Key("AuthorizationKey", "", kind="text", at_reboot=True, secret=True),
+    _fixed("CertificateSignedMaxChainSize", "10000"),
+    _fixed("CertificateStoreMaxLength", "10"),
+    Key("CpoName", "Loopback Charging", kind="text"),
+    _fixed("SecurityProfile", "1"),
+)
 SMART_CHARGING = (
     _fixed("ChargeProfileMaxStackLevel", "10"),
     _fixed("ChargingScheduleAllowedChargingRateUnit", "Current,Power", "list"),
@@ -153,12 +164,13 @@ class Configuration:
         if key.readonly or not key.takes(value):
             return "Rejected"
         self.put(name, value)
-        return "Accepted"
+        return "RebootRequired" if key.at_reboot else "Accepted"
 
     def report(self, names: Iterable[str] | None) -> dict[str, Any]:
         """The response to GetConfiguration for `names`, or for all keys where there are none."""
         asked = list(names or self._keys)
         known = [self._keys[name.lower()] for name in asked if name.lower() in self._keys]
         unknown = [name for name in asked if name.lower() not in self._keys]
-        listed = [{"key": key.name, "readonly": key.readonly, "value": key.value} for key in known]
+        listed = [{"key": key.name, "readonly": key.readonly} | ({} if key.secret else {"value": key.value})
+                  for key in known]
         return {"configurationKey": listed} | ({"unknownKey": unknown} if unknown else {})

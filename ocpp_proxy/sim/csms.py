@@ -56,6 +56,7 @@ class SimulatedCsms:
         self._endpoints: dict[str, tuple[Endpoint, ServerConnection]] = {}
         self._ids: dict[str, random.Random] = {}
         self._server: Server | None = None
+        self._stopped = asyncio.Event()
         self._news = asyncio.Condition()
         self._failure: BaseException | None = None
         self._tasks = Tasks(self._fail)
@@ -71,6 +72,7 @@ class SimulatedCsms:
 
     async def stop(self) -> None:
         """Close every connection with 1001 and end everything. Raises what went wrong on our side meanwhile."""
+        self._stopped.set()
         await self._tasks.cancel()
         if self._server is not None:
             self._server.close()
@@ -98,6 +100,10 @@ class SimulatedCsms:
         """Do something besides, until `stop()`."""
         self._tasks.spawn(work, "csms")
 
+    async def pause(self, seconds: float) -> None:
+        """Let simulated seconds pass, or fewer if the CSMS is stopped meanwhile."""
+        await self.clock.wait(self._stopped, seconds)
+
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
 
@@ -108,6 +114,7 @@ class SimulatedCsms:
         """Ask a station; its response. Raises CallFailed: not connected, CALLERROR or no answer."""
         if station_id not in self._endpoints:
             raise CallFailed(action, CONNECTION_LOST, f"{station_id} is not connected")
+        self.stations[station_id].invite(action, payload)
         return await self._endpoints[station_id][0].call(action, payload)
 
     async def disconnect(self, station_id: str, code: int, reason: str) -> None:
@@ -155,6 +162,9 @@ class SimulatedCsms:
         self._endpoints[station_id] = (endpoint, connection)
         try:
             await endpoint.serve()
+        except Exception as error:  # the library beneath would only log it
+            self._fail(error)
+            raise
         finally:
             if self._endpoints.get(station_id, (None,))[0] is endpoint:
                 del self._endpoints[station_id]

@@ -39,7 +39,8 @@ class Accepting:
     async def answer(self, csms: SimulatedCsms, station: StationState, action: str, request: Payload) -> Reply:
         if action == "BootNotification":
             return self.register(csms, station)
-        if station.registration in ("Pending", "Rejected"):
+        invited = station.registration == "Pending" and action in station.invited
+        if station.registration in ("Pending", "Rejected") and not invited:
             raise SecurityError(f"{station.station_id} is not accepted yet")
         answer = ANSWERS[station.version].get(action)
         if answer is None:
@@ -59,7 +60,7 @@ class Accepting:
 
     async def ask(self, csms: SimulatedCsms, station: StationState, script: Script) -> None:
         """One CALL after the other; a failed one does not stop the rest."""
-        await csms.clock.sleep(self.settle_s)
+        await csms.pause(self.settle_s)
         for action, payload in script:
             try:
                 await csms.call(station.station_id, action, payload)
@@ -93,7 +94,7 @@ class ClosingWhilePending(PendingFirst):
         if station.registration != "Pending":
             await super().ask(csms, station, script)
             return
-        await csms.clock.sleep(self.settle_s)
+        await csms.pause(self.settle_s)
         await csms.disconnect(station.station_id, 1000, "not configured")
 
 
@@ -104,7 +105,7 @@ class Slow(Accepting):
     delay_s = 3.0
 
     async def answer(self, csms: SimulatedCsms, station: StationState, action: str, request: Payload) -> Reply:
-        await csms.clock.sleep(self.delay_s)
+        await csms.pause(self.delay_s)
         return await super().answer(csms, station, action, request)
 
 
@@ -136,7 +137,7 @@ class TriggerAfterBoot(Accepting):
     def register(self, csms: SimulatedCsms, station: StationState) -> Reply:
         script = self.after_boot
         if station.version != "1.6":  # there it wants a connector (F06.FR.13)
-            script = [(action, {**payload, "evse": {"id": 1, "connectorId": 1}}) for action, payload in script]
+            script = [(action, payload | {"evse": {"id": 1, "connectorId": 1}}) for action, payload in script]
         return self.registered(csms, station, "Accepted", self.heartbeat_interval_s, script)
 
 

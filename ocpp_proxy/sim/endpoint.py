@@ -9,6 +9,7 @@ Source: OCPP-J 1.6 section 4; OCPP 2.0.1 and 2.1 Part 4 section 4.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -17,8 +18,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 from ocpp.charge_point import ChargePoint
+from ocpp.exceptions import InternalError, OCPPError, PropertyConstraintViolationError
 from ocpp.exceptions import NotImplementedError as UnknownActionError
-from ocpp.exceptions import OCPPError, PropertyConstraintViolationError
 from ocpp.messages import Call, CallError, CallResult, unpack, validate_payload
 from ocpp.v16.enums import Action as Action16
 from ocpp.v21.enums import Action as Action21
@@ -109,6 +110,14 @@ class Endpoint(ChargePoint):  # type: ignore[misc] # the package has no type inf
             raise CallFailed(action, str(answer.error_code), str(answer.error_description))
         return answer.payload if isinstance(answer.payload, dict) else {}
 
+    async def _get_specific_response(self, unique_id: str, timeout: float) -> CallResult | CallError:  # noqa: ASYNC109
+        """The package's own would wait with wait_for, which before Python 3.12 can lose a cancellation."""
+        async with asyncio.timeout(timeout):
+            while True:
+                answer = await self._response_queue.get()
+                if answer.unique_id == unique_id:
+                    return answer
+
     async def send(self, action: str, payload: Payload) -> None:
         """A SEND of OCPP 2.1: no answer, any time."""
         await self._send(json.dumps([6, str(self._unique_id_generator()), action, payload], separators=(",", ":")))
@@ -141,6 +150,10 @@ class Endpoint(ChargePoint):  # type: ignore[misc] # the package has no type inf
             await self._handle_call(message)
         except OCPPError as error:
             await self._refuse(message, error)
+        except ConnectionClosed:
+            raise
+        except Exception as error:  # a request that we did not think of must not end the connection
+            await self._refuse(message, InternalError(f"{type(error).__name__}: {error}"))
 
     async def _handle_call(self, message: Call) -> None:
         if not isinstance(message.unique_id, str) or not isinstance(message.action, str):
@@ -154,7 +167,10 @@ class Endpoint(ChargePoint):  # type: ignore[misc] # the package has no type inf
         if reply.payload is None:
             return
         result = CallResult(message.unique_id, reply.payload, message.action)
-        await validate_payload(result, self._ocpp_version)
+        try:
+            await validate_payload(result, self._ocpp_version)
+        except OCPPError as error:
+            raise ValueError(f"the answer breaks its schema: {error.details}") from error
         await self._send(result.to_json())
         if reply.then is not None:
             reply.then()

@@ -28,12 +28,7 @@ def update_firmware(station: Station16, request: Payload) -> Reply:
             await tell_job(station, tell, ["Downloading", "DownloadFailed"], {})
             return
         await tell_job(station, tell, ["Downloading", "Downloaded"], {})
-        for connector in station.connectors:
-            if connector.session is not None:
-                await connector.session.done.wait()
-        await tell_job(station, tell, ["Installing", "Installed"], {})
-        station.firmware = station.host.behaviour.next_firmware
-        await station.host.reboot("FirmwareUpdate", abrupt=False)
+        await _install(station, tell, {})
 
     return Reply({}, lambda: station.host.spawn(update(), "firmware update"))
 
@@ -45,10 +40,14 @@ def get_diagnostics(station: Station16, request: Payload) -> Reply:
 
 
 def get_local_list_version(station: Station16, _request: Payload) -> Reply:
+    if not station.configuration.flag("LocalAuthListEnabled"):
+        return Reply({"listVersion": -1})
     return Reply({"listVersion": station.tokens.local_list.version})
 
 
 def send_local_list(station: Station16, request: Payload) -> Reply:
+    if not station.configuration.flag("LocalAuthListEnabled"):
+        return status("NotSupported")
     entries = [(entry["idTag"], (entry.get("idTagInfo") or {}).get("status"))
                for entry in request.get("localAuthorizationList") or []]
     if len(entries) > station.configuration.number("SendLocalListMaxLength"):
@@ -149,6 +148,36 @@ def extended_trigger_message(station: Station16, request: Payload) -> Reply:
         return trigger_message(station, request)
     csr = signing_request(station.host.address.station_id)
     return status("Accepted", lambda: station.host.spawn(station.host.say("SignCertificate", {"csr": csr}), "csr"))
+
+
+def signed_update_firmware(station: Station16, request: Payload) -> Reply:
+    """Of stations that take signed firmware alone."""
+    firmware, extra = request["firmware"], {"requestId": request["requestId"]}
+    tell = "SignedFirmwareStatusNotification"
+    if "BEGIN CERTIFICATE" not in firmware["signingCertificate"]:
+        return status("InvalidCertificate", lambda: station.host.spawn(
+            station.tell_security_event("InvalidFirmwareSigningCertificate"), "invalid certificate"))
+
+    async def update() -> None:
+        await station.clock.sleep(seconds_until(station.clock, firmware["retrieveDateTime"]))
+        if not reachable(firmware["location"]):
+            await tell_job(station, tell, ["Downloading", "DownloadFailed"], extra)
+            return
+        await tell_job(station, tell, ["Downloading", "Downloaded", "SignatureVerified"], extra)
+        await station.clock.sleep(seconds_until(station.clock, firmware.get("installDateTime")))
+        await _install(station, tell, extra)
+
+    answer = "AcceptedCanceled" if tell in station.jobs else "Accepted"
+    return status(answer, lambda: station.host.spawn(update(), "firmware update"))
+
+
+async def _install(station: Station16, tell: str, extra: Payload) -> None:
+    for connector in station.connectors:
+        if connector.session is not None:
+            await connector.session.done.wait()
+    await tell_job(station, tell, ["Installing", "Installed"], extra)
+    station.firmware = station.host.behaviour.next_firmware
+    await station.host.reboot("FirmwareUpdate", abrupt=False)
 
 
 EXTRAS: Final[dict[str, Operation16]] = {

@@ -59,7 +59,6 @@ class Outbox:
 
     async def deliver(self) -> None:
         """Send what is queued and what will be, until the connection is lost or the task cancelled."""
-        self.online = True
         while True:
             while self._entries:
                 if not await self._deliver(self._entries[0]):

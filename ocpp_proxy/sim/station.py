@@ -13,6 +13,7 @@ import contextlib
 import random
 import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,6 +64,7 @@ class SimulatedStation:
         self.connectors = connectors or self.behaviour.connectors
         self.registration: str | None = None
         self.ready = asyncio.Event()
+        self._turn = Pulse()
         self.settings_changed = Pulse()
         self._ids = random.Random(f"{seed}/{station_id}/ids")
         self._retry = retry
@@ -76,6 +78,7 @@ class SimulatedStation:
         self._boot_reason: str | None = "PowerUp"
         self._off_s = 0.0
         self._boot_now = asyncio.Event()
+        self._boot_due_s = 0.0
         self._failure: BaseException | None = None
         self._stopped = asyncio.Event()
         self._tasks = Tasks(self._fail)
@@ -89,7 +92,7 @@ class SimulatedStation:
 
     async def start(self) -> None:
         """Connect for the first time and go on by itself. Raises Unreachable, unless told to retry."""
-        first = None if self._retry else await dial(self.address)
+        first = None if self._retry else await self._dial_once()
         self._tasks.spawn(self._live(first), f"station {self.address.station_id}")
         self._tasks.spawn(self.voice.run_clock(), "clock-aligned values")
 
@@ -97,6 +100,14 @@ class SimulatedStation:
         """Live until `stop()`. Raises Unreachable if the first connection fails, and any error of our own making."""
         async with self:
             await self.ended()
+
+    async def until_ready(self) -> None:
+        """Wait for the CSMS to accept the station and to know all its statuses. Raises what went wrong on our side
+        meanwhile."""
+        while not self.ready.is_set():
+            if self._failure is not None:
+                raise self._failure
+            await self._turn.wait(self.clock, float("inf"))
 
     async def ended(self) -> None:
         """Wait for `stop()`, or for a mistake of ours that ends the station; stop() raises that."""
@@ -124,6 +135,7 @@ class SimulatedStation:
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._stopped.set()
+        self._turn()
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         """Do something besides, for as long as the station lives."""
@@ -140,11 +152,14 @@ class SimulatedStation:
                 await self.clock.sleep(self._off_s)
                 self._off_s = 0.0
 
+    async def _dial_once(self) -> ClientConnection:
+        return await dial(replace(self.address, ping_interval_s=self.voice.ping_interval_s))
+
     async def _dial(self) -> ClientConnection:
         while True:
             await self._reachable.wait()
             try:
-                return await dial(self.address)
+                return await self._dial_once()
             except Unreachable:
                 await self.clock.sleep(self._backoff.next_s())
 
@@ -169,9 +184,11 @@ class SimulatedStation:
         booted = self._boot_reason
         if booted is not None and not await self._register():
             return
+        self.outbox.online = True
         online.spawn(self.outbox.deliver(), "transaction messages")
         await self.voice.report(booted=booted)
         self.ready.set()
+        self._turn()
         while True:
             if not await self.settings_changed.wait(self.clock, self.voice.heartbeat_interval_s):
                 await self.say("Heartbeat", {})
@@ -180,9 +197,11 @@ class SimulatedStation:
         """Send BootNotifications until one is Accepted; False if the connection is lost before."""
         while True:
             self._boot_now.clear()
+            triggered = await self.clock.wait(self._boot_now, self._boot_due_s - self.clock.seconds())
+            reason = "Triggered" if triggered else self._boot_reason or "PowerUp"
             interval_s = 0.0
             try:
-                response = await self.call("BootNotification", self.voice.boot_request(self._boot_reason or "PowerUp"))
+                response = await self.call("BootNotification", self.voice.boot_request(reason))
             except CallFailed as failure:
                 if failure.code == CONNECTION_LOST:
                     return False
@@ -195,7 +214,7 @@ class SimulatedStation:
                 if interval_s > 0:
                     self.voice.heartbeat_interval_s = interval_s
                 return True
-            await self.clock.wait(self._boot_now, interval_s if interval_s > 0 else RETRY_S)
+            self._boot_due_s = self.clock.seconds() + (interval_s if interval_s > 0 else RETRY_S)
 
     def _set_clock(self, response: Payload) -> None:
         if self._own_clock:
@@ -253,7 +272,7 @@ class SimulatedStation:
     async def reboot(self, reason: str = "PowerUp", *, abrupt: bool = True) -> None:
         """Drop the link (with a close frame unless `abrupt`), stay off for a while, start again with a
         BootNotification. `reason` is what OCPP 2.x calls it."""
-        self._boot_reason = reason
+        self._boot_reason, self._boot_due_s = reason, 0.0
         self._off_s = self.behaviour.reboot_s
         await self._drop(abrupt=abrupt)
         self.registration = None

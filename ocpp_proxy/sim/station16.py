@@ -65,6 +65,7 @@ class Station16:
         self.host = host
         self.clock = host.clock
         self.configuration = host.behaviour.configuration(host.connectors)
+        self.configuration.put("WebSocketPingInterval", str(int(host.address.ping_interval_s or 0)))
         self.operations = host.behaviour.operations16()
         self.firmware = host.behaviour.firmware
         self.tokens = Tokens(host, "idTagInfo", lambda setting: self.configuration.flag(SETTINGS[setting]))
@@ -93,6 +94,10 @@ class Station16:
     def heartbeat_interval_s(self, seconds: float) -> None:
         self.configuration.put("HeartbeatInterval", str(int(seconds)))
 
+    @property
+    def ping_interval_s(self) -> float | None:
+        return self.configuration.number("WebSocketPingInterval") or None
+
     def message_attempts(self) -> int:
         return self.configuration.number("TransactionMessageAttempts")
 
@@ -103,6 +108,8 @@ class Station16:
         for connector in self.connectors:
             if booted is not None or connector.told != (connector.status, connector.error):
                 await self.tell_status(connector)
+        if booted is not None and self.host.behaviour.tells_security_events:
+            await self.tell_security_event("StartupOfTheDevice")
 
     def power_lost(self) -> None:
         """What was running has ended; what was said is forgotten, but not what was set."""
@@ -138,6 +145,9 @@ class Station16:
             payload |= {"info": connector.info, "vendorId": self.host.behaviour.vendor, "vendorErrorCode": "E-041"}
         if await self.host.say("StatusNotification", payload, triggered=triggered) is not None:
             connector.told = said
+
+    async def tell_security_event(self, kind: str) -> None:
+        await self.host.say("SecurityEventNotification", {"type": kind, "timestamp": self.clock.timestamp()})
 
     def sample(self, connector: Connector, context: str, key: str) -> dict[str, Any]:
         """A MeterValue with the measurands that configuration `key` lists."""

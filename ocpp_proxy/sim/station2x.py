@@ -49,6 +49,7 @@ class Station2x:
         self.evses = [Evse(number, Meter(random.Random(f"{host.seed}/meter/{number}"), 1000.0 * number))
                       for number in range(host.connectors + 1)]
         self.model = DeviceModel([*controllers(), *hardware(self)])
+        self.model.put("OCPPCommCtrlr", "WebSocketPingInterval", str(int(host.address.ping_interval_s or 0)))
         self.monitors: Monitors = Monitors(self)
         self.event_ids = itertools.count(1)
         self._transaction_ids = random.Random(f"{host.seed}/transactions")
@@ -70,6 +71,10 @@ class Station2x:
     @heartbeat_interval_s.setter
     def heartbeat_interval_s(self, seconds: float) -> None:
         self.model.put("OCPPCommCtrlr", "HeartbeatInterval", str(int(seconds)))
+
+    @property
+    def ping_interval_s(self) -> float | None:
+        return self.model.number("OCPPCommCtrlr", "WebSocketPingInterval") or None
 
     def message_attempts(self) -> int:
         return self.model.number("OCPPCommCtrlr", "MessageAttempts", "TransactionEvent")

@@ -11,11 +11,14 @@ from ocpp_proxy.sim.session import Session
 
 class Voice(Protocol):
     """`report` tells the statuses: all of them after a boot, whose reason is `booted`, else what has changed.
+    `ping_interval_s` holds for the next connection.
     `power_lost` ends what is running. `connector` is the EVSE's number in 2.x."""
 
     heartbeat_interval_s: float
     operations: Mapping[str, Callable[[Any, Payload], Awaitable[Reply] | Reply]]
 
+    @property
+    def ping_interval_s(self) -> float | None: ...
     def boot_request(self, reason: str, /) -> Payload: ...
     async def report(self, *, booted: str | None) -> None: ...
     def power_lost(self) -> None: ...

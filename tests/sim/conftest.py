@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -70,7 +71,8 @@ class Frames:
             if frame[0] == 6:
                 errors += [(frame[2], error.message) for error in validator("2.1", frame[2]).iter_errors(frame[3])]
         for _, action, request, answer in self.exchanges():
-            errors += [(action, error.message) for error in validator(self.version, action + suffix).iter_errors(request)]
+            errors += [(action, error.message)
+                       for error in validator(self.version, action + suffix).iter_errors(request)]
             if answer is not None and answer[0] == 3:
                 errors += [(action, error.message)
                            for error in validator(self.version, action + "Response").iter_errors(answer[2])]
@@ -105,6 +107,12 @@ class Pair:
     async def heard(self, action: str, where: Callable[[dict[str, Any]], bool] = lambda _: True, after: int = 0) -> Any:
         return await self.csms.wait_for("CP1", action, where, after=after)
 
+    async def settled(self) -> None:
+        """Wait until every CALL has its answer."""
+        async with asyncio.timeout(10):
+            while any(answer is None for *_, answer in self.frames.exchanges()):
+                await asyncio.sleep(0.005)
+
     @property
     def received(self) -> list[tuple[str, dict[str, Any]]]:
         return self.csms.stations["CP1"].received
@@ -133,7 +141,7 @@ def pair() -> Pairing:
                              response_timeout_s=options.pop("response_timeout_s", 5), **options) as station,
         ):
             if ready:
-                await station.ready.wait()
+                await station.until_ready()
             yield Pair(server, station, frames)
 
     return make

@@ -182,7 +182,7 @@ def test_a_fault_is_told_with_its_code_ends_the_session_and_clears(pair):
             await both.status(1, "Charging")
             await both.station.fault(1, "GroundFailure", "PE open")
             await running
-            faulted, = (request for request in both.frames.calls("StatusNotification") if request["status"] == "Faulted")
+            faulted, = (told for told in both.frames.calls("StatusNotification") if told["status"] == "Faulted")
             assert faulted["errorCode"] == "GroundFailure"
             assert faulted["vendorErrorCode"]
             assert both.frames.calls("StopTransaction")[0]["reason"] == "Other"
