@@ -68,12 +68,11 @@ class Ended:
               help="Where to record; an existing capture is continued.  [default: captures/<UTC time>.db]")
 @click.option("--view", type=click.Choice(["stream", "quiet"]), default="stream", show_default=True,
               help="stream: a line a frame, findings beneath; quiet: nothing on stdout.")
-@click.option("--profile", "profiles", multiple=True, default=("default",), show_default=True, metavar="NAME",
-              help="Which wishes of a CSMS or site to judge by; none for none. Repeatable.")
-@click.option("--site", "site", multiple=True, metavar="KEY",
-              help="What is known of the site, e.g. no-sim. Repeatable.")
-@click.option("--rules", "rules_folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Rules of your own, added to the bundled ones.")
+@click.option("--profile", "profiles", multiple=True, metavar="NAME",
+              help="Wishes of a CSMS or site to judge by, besides default; none switches that off. Repeatable.")
+@click.option("--site", multiple=True, metavar="KEY", help="What is known of the site, e.g. no-sim. Repeatable.")
+@click.option("--rules", "rules_folder", type=click.Path(path_type=Path), metavar="DIR",
+              help="Rules of your own, added to the bundled ones; those of the same name replace them.")
 @click.option("--upstream-timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
               metavar="S", help="How long the CSMS may take to answer a handshake; then 504.")
 @click.option("--upstream-ca", type=FILE, metavar="FILE", help="CA that signed the CSMS's certificate.")
@@ -103,8 +102,7 @@ async def _relay(options: dict[str, Any]) -> Ended:
     """From the first check of the options to the last word of the summary."""
     settings = _settings(options)
     rules = load_rules(options["rules_folder"], profiles=options["profiles"])
-    rules.check_site(options["site"])
-    pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]))
+    pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True)
     path = options["capture"] or _default_capture()
     recorder = Recorder.create(path, f"ocpp-proxy {__version__}", on_trouble=notice)
     try:

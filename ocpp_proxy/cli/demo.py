@@ -1,0 +1,33 @@
+"""`ocpp-proxy demo`: the whole chain at work, and a check of what it left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ocpp_proxy.cli.run import GAP, notice
+from ocpp_proxy.demo import EXPECTED, play
+from ocpp_proxy.tasks import run_on_fast_loop
+
+EPILOG = """\b
+Example:
+  ocpp-proxy demo --out demo-out
+  ocpp-proxy check demo-out/demo.db
+"""
+
+
+@click.command("demo", epilog=EPILOG)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-out"), show_default=True,
+              metavar="DIR", help="Where the capture is left.")
+def command(out: Path) -> None:
+    """Simulated station, proxy and simulated CSMS on free loopback ports: a boot, statuses, a charging session, a
+    TriggerMessage that is not implemented. Ends by itself in under a minute, with a check of the capture."""
+    console = Console(highlight=False, soft_wrap=True)
+    outcome = run_on_fast_loop(play(out, console, notice))
+    if not outcome.complete:
+        raise SystemExit(GAP)
+    if missing := EXPECTED - outcome.rules:
+        notice(f"the demo should have shown {' and '.join(sorted(missing))}")
+        raise SystemExit(1)
