@@ -63,7 +63,7 @@ def command(
         if form == "json":
             click.echo(as_json.line(analysis))
         else:
-            _print(path, analysis, last=path == captures[-1])
+            print_report(path, analysis, last=path == captures[-1])
         failed |= fails(analysis, fail_on)
     raise SystemExit(FOUND if failed else 0)
 
@@ -74,7 +74,8 @@ def fails(analysis: Analysis, fail_on: str) -> bool:
     return any(analysis.counts[severity] for severity in worse)
 
 
-def _print(path: Path, analysis: Analysis, *, last: bool) -> None:
+def print_report(path: Path, analysis: Analysis, *, last: bool = True) -> None:
+    """The report in words, on stdout."""
     console = Console(highlight=False, markup=False, emoji=False)
     found = as_text.deviations(analysis.findings)
     frames = quoted(path, {frame for deviation in found for frame in deviation.evidence})

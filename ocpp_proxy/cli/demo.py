@@ -7,8 +7,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from ocpp_proxy.cli.check import print_report
 from ocpp_proxy.cli.run import GAP, notice
+from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.demo import EXPECTED, play
+from ocpp_proxy.files.rules import load_rules
+from ocpp_proxy.files.schemas import load_schema
+from ocpp_proxy.pipeline import Pipeline
+from ocpp_proxy.report.analysis import analyse
 from ocpp_proxy.tasks import run_on_fast_loop
 
 EPILOG = """\b
@@ -26,8 +32,14 @@ def command(out: Path) -> None:
     TriggerMessage that is not implemented. Ends by itself in under a minute, with a check of the capture."""
     console = Console(highlight=False, soft_wrap=True)
     outcome = run_on_fast_loop(play(out, console, notice))
+    click.echo(f"\n$ ocpp-proxy check {outcome.capture}")
+    again = analyse(outcome.capture, Pipeline(load_rules(), Schemas(load_schema)), lambda _: None)
+    print_report(outcome.capture, again)
     if not outcome.complete:
         raise SystemExit(GAP)
+    if (found := {finding.rule for finding in again.findings}) != outcome.rules:
+        notice(f"the check of the capture differs from the live run: {', '.join(sorted(found ^ outcome.rules))}")
+        raise SystemExit(1)
     if missing := EXPECTED - outcome.rules:
         notice(f"the demo should have shown {' and '.join(sorted(missing))}")
         raise SystemExit(1)

@@ -6,6 +6,7 @@ it, what to do about it and the clause. What a peer chose to send is shown as it
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -164,9 +165,13 @@ def _expected(finding: Finding) -> str:
 def _quote(record: FrameRecord, width: int) -> Line:
     time = record.at.isoformat()[11:23]
     start = f"    {time} #{record.seq} {record.sender}: "
-    text = plain(record.data.decode(errors="backslashreplace"))
+    text = _LONG_ID.sub(r"\1…\2", plain(record.data.decode(errors="backslashreplace")), count=1)
     room = max(width - len(start), 20)
     return start + (text if len(text) <= room else text[: room - 1] + "…"), "dim"
+
+
+# A message id is mostly a UUID: its beginning tells which it is, and what was said needs the room.
+_LONG_ID = re.compile(r'^(\[\s*\d\s*,\s*"[^"]{8})[^"]{4,}("\s*,)')
 
 
 def _others(deviation: Deviation) -> str:
