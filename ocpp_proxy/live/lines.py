@@ -51,7 +51,7 @@ def frame(event: FrameSeen, head_cells: int, cells: int | None) -> Line:
     exchange = event.exchange
     salient = brief(event.frame, None if exchange is None else exchange.action)
     line = [direction(record), *_head(event, salient.notable), *_marks(record, exchange)]
-    if salient.fields:
+    if salient.fields or salient.extra:
         used = sum([width_of(text) for _, text in line])
         pad = max(head_cells + _DIRECTION_CELLS - used, 2)
         said = salient.text if cells is None else salient.within(cells - used - pad)

@@ -10,65 +10,27 @@ Source: OCPP 1.6 sections 6 and 7; OCPP 1.6 security whitepaper; OCPP 2.0.1 and 
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocpp_proxy.core.frame import Call, CallError, CallResult, Frame, Malformed, Send
+from ocpp_proxy.live.brief import READINGS, Brief
 from ocpp_proxy.live.fields import Piece, few_scalars, flag, listed, look, piece, readings, variables
-from ocpp_proxy.live.safe import ELLIPSIS, fit, safe, scalar, width_of
+from ocpp_proxy.live.safe import safe, scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Brief:
-    """`fields`: each salient field in words; `joint`: what goes between them; `notable`: worth a colour, e.g. a
-    Rejected."""
+class Row(NamedTuple):
+    """Pieces in the order of their weight; the extra ones are left out where there is no room."""
 
-    fields: tuple[str, ...] = ()
-    joint: str = " "
-    notable: bool = False
-
-    @property
-    def text(self) -> str:
-        """All of it, whatever its length."""
-        return _joined(list(self.fields), self.joint)
-
-    def within(self, cells: int) -> str:
-        """At most `cells` cells of it: the longest fields are shortened first, so that the short ones stay."""
-        fields = list(self.fields)
-        excess = width_of(_joined(fields, self.joint)) - cells
-        if excess > 0:
-            fields = [_LABEL.sub("conn ", field) for field in fields]
-            excess = width_of(_joined(fields, self.joint)) - cells
-        while excess > 0 and (longest := max(fields, key=width_of, default="")):
-            width = width_of(longest)
-            if width <= _FIELD_CELLS:
-                break
-            shorter = _shorten(longest, max(width - excess, _FIELD_CELLS))
-            fields[fields.index(longest)] = shorter
-            excess -= width - width_of(shorter)
-        return fit(_joined(fields, self.joint), cells)
+    main: tuple[Piece, ...] = ()
+    extra: tuple[Piece, ...] = ()
 
 
-_FIELD_CELLS = 14
-_LABEL = re.compile("^connector (?=[0-9]+$)")
+def _row(*pieces: str | Piece, extra: tuple[str | Piece, ...] = ()) -> Row:
+    return Row(_pieces(pieces), _pieces(extra))
 
 
-def _shorten(field: str, cells: int) -> str:
-    """Cut between the members of an enumeration where that loses little, else anywhere."""
-    cut = fit(field, cells)
-    comma = cut.rfind(", ")
-    return cut[:comma] + ELLIPSIS if comma >= _FIELD_CELLS else cut
-
-
-def _joined(fields: list[str], joint: str) -> str:
-    if fields and fields[-1].startswith(": "):  # readings follow what they are about
-        return (joint.join(fields[:-1]) + fields[-1]).removeprefix(": ")
-    return joint.join(fields)
-
-
-def _row(*pieces: str | Piece) -> tuple[Piece, ...]:
-    return tuple(piece(item) if isinstance(item, str) else item for item in pieces)
+def _pieces(items: tuple[str | Piece, ...]) -> tuple[Piece, ...]:
+    return tuple(piece(item) if isinstance(item, str) else item for item in items)
 
 
 _CONNECTOR = ("evse {evseId}", "evse {evse/id}", "connector {connectorId}", "connector {evse/connectorId}")
@@ -78,29 +40,31 @@ _SCHEDULES = ("csChargingProfiles/chargingSchedule", "chargingProfile/chargingSc
               "chargingProfile/chargingSchedule/0")  # 1.6 SetChargingProfile, 1.6 RemoteStartTransaction, 2.x
 _PROFILE = (
     *[template.replace("*", path) for path in _SCHEDULES for template in (
-        "limit {*/chargingSchedulePeriod/0/limit}", "{*/chargingRateUnit}", "{*/chargingSchedulePeriod#}-period")],
+        "limit {*/chargingSchedulePeriod/0/limit}", "{*/chargingRateUnit}")],
+    "{csChargingProfiles/chargingProfilePurpose}", "{chargingProfile/chargingProfilePurpose}")
+_PROFILE_EXTRA = (
     *[template.replace("*", path) for path in ("csChargingProfiles", "chargingProfile") for template in (
-        "{*/chargingProfilePurpose}", "stack level {*/stackLevel}", "profile {*/chargingProfileId}",
-        "profile {*/id}")])
+        "stack level {*/stackLevel}", "profile {*/chargingProfileId}", "profile {*/id}")],
+    *[f"{{{path}/chargingSchedulePeriod#}}-period" for path in _SCHEDULES])
 _FIRMWARE = ("request {requestId}", "{location}", "{firmware/location}", "at {retrieveDate}",
              "at {firmware/retrieveDateTime}")
 _REQUESTED = ("{requestedMessage}", *_CONNECTOR)
 _UPDATE = ("{status}", "request {requestId}")
 
-REQUESTS: dict[str, tuple[Piece, ...]] = {
+REQUESTS: dict[str, Row] = {
     "Authorize": _row(*_TOKEN),
     "BootNotification": _row(
         "{chargePointVendor}", "{chargePointModel}", "fw {firmwareVersion}", "{chargingStation/vendorName}",
-        "{chargingStation/model}", "fw {chargingStation/firmwareVersion}", "({reason})",
-        "serial {chargePointSerialNumber}", "serial {chargingStation/serialNumber}"),
+        "{chargingStation/model}", "fw {chargingStation/firmwareVersion}",
+        extra=("({reason})", "serial {chargePointSerialNumber}", "serial {chargingStation/serialNumber}")),
     "CertificateSigned": _row("{certificateType}"),
     "ChangeAvailability": _row(*_CONNECTOR, "{type}", "{operationalStatus}"),
     "ChangeConfiguration": _row(lambda payload: f"{scalar(payload.get('key'))} = {scalar(payload.get('value'))}"),
-    "ClearCache": (),
+    "ClearCache": Row(),
     "ClearChargingProfile": _row(
         "profile {id}", "profile {chargingProfileId}", *_CONNECTOR, "{chargingProfilePurpose}",
-        "stack level {stackLevel}", "evse {chargingProfileCriteria/evseId}",
-        "{chargingProfileCriteria/chargingProfilePurpose}"),
+        "evse {chargingProfileCriteria/evseId}", "{chargingProfileCriteria/chargingProfilePurpose}",
+        extra=("stack level {stackLevel}",)),
     "CostUpdated": _row("tx {transactionId}", "cost {totalCost}"),
     "DataTransfer": _row("{vendorId}", "{messageId}", "{data}"),
     "DiagnosticsStatusNotification": _row("{status}"),
@@ -109,29 +73,30 @@ REQUESTS: dict[str, tuple[Piece, ...]] = {
     "GetBaseReport": _row("request {requestId}", "{reportBase}"),
     "GetCompositeSchedule": _row(*_CONNECTOR, "{duration} s", "in {chargingRateUnit}"),
     "GetConfiguration": _row(listed("key", "", "all keys")),
-    "GetDiagnostics": _row("to {location}", "from {startTime}", "until {stopTime}"),
+    "GetDiagnostics": _row("to {location}", extra=("from {startTime}", "until {stopTime}")),
     "GetLog": _row("{logType}", "request {requestId}", "to {log/remoteLocation}"),
     "GetReport": _row("request {requestId}", variables("componentVariable"), listed("componentCriteria", "")),
     "GetVariables": _row(variables("getVariableData", " attributeType")),
-    "Heartbeat": (),
+    "Heartbeat": Row(),
     "LogStatusNotification": _row(*_UPDATE),
-    "MeterValues": _row(*_CONNECTOR, "tx {transactionId}", readings("meterValue", ": ")),
+    "MeterValues": _row(*_CONNECTOR, readings("meterValue", READINGS), extra=("tx {transactionId}",)),
     "NotifyEvent": _row("seq {seqNo}", variables("eventData", "=actualValue", " trigger"), _TBC),
     "NotifyMonitoringReport": _row("request {requestId}", "seq {seqNo}", "{monitor#} items", _TBC),
     "NotifyPeriodicEventStream": _row("stream {id}", "{data#} values", "{pending} pending"),
     "NotifyReport": _row("request {requestId}", "seq {seqNo}", "{reportData#} items", _TBC),
-    "RemoteStartTransaction": _row(*_CONNECTOR, *_TOKEN, *_PROFILE),
+    "RemoteStartTransaction": _row(*_CONNECTOR, *_TOKEN, *_PROFILE, extra=_PROFILE_EXTRA),
     "RemoteStopTransaction": _row("tx {transactionId}"),
     "ReportChargingProfiles": _row("request {requestId}", *_CONNECTOR, "{chargingProfile#} profiles", _TBC),
-    "RequestStartTransaction": _row(*_CONNECTOR, *_TOKEN, "remoteStartId {remoteStartId}", *_PROFILE),
+    "RequestStartTransaction": _row(*_CONNECTOR, *_TOKEN, "remoteStartId {remoteStartId}", *_PROFILE,
+                                    extra=_PROFILE_EXTRA),
     "RequestStopTransaction": _row("tx {transactionId}"),
     "ReserveNow": _row("reservation {reservationId}", "reservation {id}", *_CONNECTOR, *_TOKEN,
-                       "until {expiryDate}", "until {expiryDateTime}"),
+                       extra=("until {expiryDate}", "until {expiryDateTime}")),
     "Reset": _row("{type}", *_CONNECTOR),
     "SecurityEventNotification": _row("{type}", "{techInfo}"),
     "SendLocalList": _row("{updateType}", "version {listVersion}", "version {versionNumber}",
                           "{localAuthorizationList#} entries"),
-    "SetChargingProfile": _row(*_CONNECTOR, *_PROFILE),
+    "SetChargingProfile": _row(*_CONNECTOR, *_PROFILE, extra=_PROFILE_EXTRA),
     "SetNetworkProfile": _row("slot {configurationSlot}", "{connectionData/ocppCsmsUrl}",
                               "security profile {connectionData/securityProfile}"),
     "SetVariableMonitoring": _row(variables("setMonitoringData", " type", " value")),
@@ -139,23 +104,25 @@ REQUESTS: dict[str, tuple[Piece, ...]] = {
     "SignCertificate": _row("{certificateType}"),
     "SignedFirmwareStatusNotification": _row(*_UPDATE),
     "SignedUpdateFirmware": _row(*_FIRMWARE),
-    "StartTransaction": _row(*_CONNECTOR, *_TOKEN, "meter {meterStart} Wh", "reservation {reservationId}"),
+    "StartTransaction": _row(*_CONNECTOR, *_TOKEN, "meter {meterStart} Wh",
+                             extra=("reservation {reservationId}",)),
     "StatusNotification": _row(*_CONNECTOR, "{status}", "{connectorStatus}", "{errorCode}", "{vendorErrorCode}",
-                               "{info}"),
-    "StopTransaction": _row("tx {transactionId}", "meter {meterStop} Wh", "{reason}", *_TOKEN,
-                            "{transactionData#} readings"),
+                               extra=("{info}",)),
+    "StopTransaction": _row("tx {transactionId}", "meter {meterStop} Wh", "{reason}",
+                            extra=(*_TOKEN, "{transactionData#} readings")),
     "TransactionEvent": _row(
-        "{eventType}", "seq {seqNo}", *_CONNECTOR, "tx {transactionInfo/transactionId}", "{triggerReason}",
-        "{transactionInfo/chargingState}", "{transactionInfo/stoppedReason}", flag("offline", "offline"), *_TOKEN,
-        readings("meterValue", ": ")),
+        "{eventType}", "seq {seqNo}", *_CONNECTOR, "{triggerReason}", "{transactionInfo/chargingState}",
+        "{transactionInfo/stoppedReason}", flag("offline", "offline"), readings("meterValue", READINGS),
+        extra=("tx {transactionInfo/transactionId}", *_TOKEN)),
     "TriggerMessage": _row(*_REQUESTED),
     "UnlockConnector": _row(*_CONNECTOR),
     "UpdateFirmware": _row(*_FIRMWARE),
 }
 
 _STATUS = ("{status}", "{statusInfo/reasonCode}", "{statusInfo/additionalInfo}")
-_ID_INFO = ("{idTagInfo/status}", "{idTokenInfo/status}", "until {idTagInfo/expiryDate}",
-            "parent {idTagInfo/parentIdTag}", "group {idTokenInfo/groupIdToken/idToken}")
+_ID_INFO = ("{idTagInfo/status}", "{idTokenInfo/status}")
+_ID_EXTRA = ("until {idTagInfo/expiryDate}", "parent {idTagInfo/parentIdTag}",
+             "group {idTokenInfo/groupIdToken/idToken}")
 
 
 def _configuration(payload: Any) -> str:
@@ -167,9 +134,9 @@ def _configuration(payload: Any) -> str:
     return f"{len(keys)} keys"
 
 
-RESPONSES: dict[str, tuple[Piece, ...]] = {
-    "Authorize": _row(*_ID_INFO, "certificate {certificateStatus}"),
-    "BootNotification": _row(*_STATUS, "interval {interval} s", "clock {currentTime}"),
+RESPONSES: dict[str, Row] = {
+    "Authorize": _row(*_ID_INFO, "certificate {certificateStatus}", extra=_ID_EXTRA),
+    "BootNotification": _row(*_STATUS, "interval {interval} s", extra=("clock {currentTime}",)),
     "DataTransfer": _row(*_STATUS, "{data}"),
     "GetCompositeSchedule": _row(*_STATUS, "{chargingSchedule/chargingSchedulePeriod#}-period",
                                  "{schedule/chargingSchedulePeriod#}-period"),
@@ -181,9 +148,10 @@ RESPONSES: dict[str, tuple[Piece, ...]] = {
     "Heartbeat": _row("clock {currentTime}"),
     "SetVariableMonitoring": _row(variables("setMonitoringResult", " status")),
     "SetVariables": _row(variables("setVariableResult", " attributeStatus")),
-    "StartTransaction": _row("tx {transactionId}", *_ID_INFO),
-    "StopTransaction": _row(*_ID_INFO),
-    "TransactionEvent": _row(*_ID_INFO, "cost {totalCost}", "{updatedPersonalMessage/content}"),
+    "StartTransaction": _row("tx {transactionId}", *_ID_INFO, extra=_ID_EXTRA),
+    "StopTransaction": _row(*_ID_INFO, extra=_ID_EXTRA),
+    "TransactionEvent": _row(*_ID_INFO, "cost {totalCost}",
+                             extra=(*_ID_EXTRA, "{updatedPersonalMessage/content}")),
 }
 
 # Statuses of an answer that say no more than "yes"; every other deserves a look.
@@ -197,9 +165,9 @@ _TROUBLE = ("Fail", "Fault", "Invalid", "Error")
 def brief(frame: Frame | None, action: str | None = None) -> Brief:
     """What is salient in `frame`; `action` is that of the exchange which an answer belongs to, None if unknown."""
     if isinstance(frame, CallResult):
-        return Brief(_said(RESPONSES, action, frame.payload), ", ", _refused(frame.payload))
+        return Brief(*_said(RESPONSES, action, frame.payload), ", ", _refused(frame.payload))
     if isinstance(frame, Call | Send):
-        return Brief(_said(REQUESTS, frame.action, frame.payload), " ", _trouble(frame.action, frame.payload))
+        return Brief(*_said(REQUESTS, frame.action, frame.payload), " ", _trouble(frame.action, frame.payload))
     if isinstance(frame, CallError):
         return Brief((scalar(frame.description, 200),) if frame.description else (), notable=True)
     if isinstance(frame, Malformed):
@@ -211,15 +179,17 @@ def brief(frame: Frame | None, action: str | None = None) -> Brief:
 _NOTHING = Brief()
 
 
-def _said(table: dict[str, tuple[Piece, ...]], action: str | None, payload: Any) -> tuple[str, ...]:
+def _said(table: dict[str, Row], action: str | None, payload: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not isinstance(payload, dict):
-        return (scalar(payload),)
+        return (scalar(payload),), ()
     row = table.get(action) if action is not None else None
     if row is None and table is RESPONSES and "status" in payload:
         row = _ANSWER
     if row is None:
-        return (few_scalars(payload),) if payload else ()
-    return tuple([words for show in row if (words := show(payload))])
+        return ((few_scalars(payload),) if payload else ()), ()
+    main, extra = row
+    return (tuple([words for show in main if (words := show(payload))]),
+            tuple([words for show in extra if (words := show(payload))]))
 
 
 _ANSWER = _row(*_STATUS)

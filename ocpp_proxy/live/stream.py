@@ -173,6 +173,8 @@ class StreamView:
             exchange, station = self._open.pop(key)
             self._draw(record.at, station, lines.unanswered(exchange, "when the connection closed"))
         station = self._stations.pop(record.connection, event.station)
+        if station in self._fold.stations:
+            self._unfold(0.0)
         if record.connection not in self._opened:
             self._draw(record.at, station, lines.closed(record, ""))
         elif (since := self._opened.pop(record.connection)) is not None:  # of a refused one, all is said

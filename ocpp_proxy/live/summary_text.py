@@ -37,7 +37,7 @@ def text(summary: Summary, console: Console, capture_path: str | None, lines_dro
              _findings(summary, paint.width), _latencies(summary, paint.width))
     drawn = [paint.line(line) for part in parts if part for line in [*part, []]]
     # Paths and commands are there to be copied: rather wrapped by the terminal than cut.
-    return "".join(drawn + [paint.line(line, cut=False) for line in _next(summary, capture_path, paint.width)])
+    return "".join(["\n", *drawn] + [paint.line(line, cut=False) for line in _next(summary, capture_path, paint.width)])
 
 
 def _head(summary: Summary, width: int | None) -> list[Line]:

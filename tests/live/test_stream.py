@@ -250,6 +250,14 @@ def test_a_heartbeat_with_a_finding_or_an_error_is_drawn(screen: Make) -> None:
     assert "Heartbeat ✗ CALLERROR InternalError" in text
 
 
+def test_folded_keep_alives_come_before_the_end_of_their_connection(screen: Make) -> None:
+    cp = Story()
+    told = beats(cp, 3)
+    lines = screen().draw(*told, cp.closed()).lines()
+    assert "· 2 heartbeats, 3 pings" in lines[-2]
+    assert "○ closed" in lines[-1]
+
+
 def test_keep_alives_of_several_stations_make_one_line(screen: Make) -> None:
     one = Story()
     two = Story("CP002", "c2", one.clock)
