@@ -80,7 +80,8 @@ def _authorize16(_station: StationState, request: Payload) -> Payload:
 
 
 def _start16(station: StationState, request: Payload) -> Payload:
-    transaction_id = next(station.transaction_ids)
+    again = (known for known, told in station.transactions.items() if told.get("StartTransaction") == request)
+    transaction_id = next(again, None) or next(station.transaction_ids)
     station.transactions[transaction_id] = {"StartTransaction": request}
     return {"transactionId": transaction_id, "idTagInfo": {"status": token_status(request["idTag"])}}
 

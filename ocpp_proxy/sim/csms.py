@@ -107,8 +107,9 @@ class SimulatedCsms:
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
 
-    def connected(self, station_id: str) -> bool:
-        return station_id in self._endpoints
+    def connection(self, station_id: str) -> ServerConnection | None:
+        """The station's connection, the newest if there are two; None where there is none."""
+        return self._endpoints[station_id][1] if station_id in self._endpoints else None
 
     async def call(self, station_id: str, action: str, payload: Payload) -> Payload:
         """Ask a station; its response. Raises CallFailed: not connected, CALLERROR or no answer."""
@@ -119,8 +120,9 @@ class SimulatedCsms:
 
     async def disconnect(self, station_id: str, code: int, reason: str) -> None:
         """Close a station's connection, if it has one."""
-        if station_id in self._endpoints:
-            await self._endpoints[station_id][1].close(code, reason)
+        connection = self.connection(station_id)
+        if connection is not None:
+            await connection.close(code, reason)
 
     async def wait_for(
         self, station_id: str, action: str, where: Callable[[Payload], bool] = lambda _request: True, *,

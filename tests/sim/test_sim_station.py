@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 from websockets.asyncio.server import serve
@@ -49,7 +50,8 @@ def test_a_trigger_brings_the_boot_forward_while_pending(pair, version):
     async def story():
         class Asking(PendingFirst):
             pending_interval_s = 10_000
-            questions = {one: [("TriggerMessage", {"requestedMessage": "BootNotification"})] for one in VERSIONS}
+            questions: ClassVar = {
+                one: [("TriggerMessage", {"requestedMessage": "BootNotification"})] for one in VERSIONS}
 
         async with pair(version, csms=Asking()) as both:
             assert both.csms.stations["CP1"].boots == 2
