@@ -23,7 +23,7 @@ import orjson
 
 from ocpp_proxy.core.defects import DEFECTS as DEFECTS
 from ocpp_proxy.core.frame import Call, CallError, CallResult, CallResultError, Defect, Frame, Malformed, Send
-from ocpp_proxy.core.scan import DEPTH_MAX, Node, Scan, number, plain, scan
+from ocpp_proxy.core.scan import DEPTH_MAX, Node, Scan, begin, number, plain, scan, skip_padding
 
 ID_LENGTH_MAX = 36
 ARITY = {2: 4, 3: 3, 4: 5, 5: 5, 6: 4}
@@ -122,10 +122,6 @@ def _too_deep(raw: bytes) -> bool:
 
 
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
-_HEAD = re.compile(r'\[[ \t\r\n]*"?[2-6](?:\.0)?"?[ \t\r\n]*,[ \t\r\n]*["0-9]')
-_PADDING = re.compile("[ \t\r\n\0]*")
-_HEAD_WITHIN = 1024
-
 
 def _read_patiently(raw: bytes, defects: tuple[Defect, ...]) -> Frame:
     """The way of everything defective: what is wrong, where, and what can be read all the same."""
@@ -135,34 +131,18 @@ def _read_patiently(raw: bytes, defects: tuple[Defect, ...]) -> Frame:
     except UnicodeDecodeError as error:
         found.append(Defect("not-utf8", f"byte 0x{raw[error.start]:02X} is not UTF-8", error.start))
         text = raw.decode(errors="surrogateescape")
-    start = _beginning(text, found)
+    start, before = begin(text)
+    found += before
     read_on = scan(text, start)
     _ending(text, read_on)
     return _Elements(raw, text, read_on, found).frame()
-
-
-def _beginning(text: str, found: list[Defect]) -> int:
-    """Where the array begins, past a byte order mark, NULs and what else was put before it."""
-    start = 0
-    if text.startswith("\ufeff"):
-        found.append(Defect("bom", "begins with a byte order mark", 0))
-        start = 1
-    padding = _PADDING.match(text, start)
-    if padding and "\0" in padding[0]:
-        found.append(Defect("nul", "NUL before the message", text.index("\0", start)))
-    start = padding.end() if padding else start
-    if text[start : start + 1] not in ("[", "{", '"', "") and (head := _HEAD.search(text, start, start + _HEAD_WITHIN)):
-        found.append(Defect("leading-data", f"{text[start : head.start()][:20]!a} before the message", start))
-        start = head.start()
-    return start
 
 
 def _ending(text: str, read_on: Scan) -> None:
     """Note what stands behind the value."""
     if read_on.broken:
         return
-    padding = _PADDING.match(text, read_on.end)
-    end = padding.end() if padding else read_on.end
+    end = skip_padding(text, read_on.end)
     if end < len(text):
         read_on.defects.append(Defect("trailing-data", f"{text[end : end + 20]!a} behind the message", end))
     elif "\0" in text[read_on.end :]:

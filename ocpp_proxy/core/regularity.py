@@ -1,94 +1,85 @@
-"""What is irregular about a frame once its version and its sender are known.
+"""What is irregular about a frame once the version and the sender are known.
 
-Decides whether the version has the message type, the action and the error code, and whether this side may send them.
-Refuses to know how the frame was read (`reader`) and what its payload holds (`schema`).
+Decides whether type, action, direction and error code are the version's. Refuses to look into payloads (`schema`) and at
+other frames (`exchange`).
 
-Source: OCPP-J 1.6 sections 4.1.3 and 4.2.1, table 7; OCPP 2.0.1 and 2.1 Part 4 sections 4.1.3, 4.1.6, 4.2 and 4.3.
+Source: OCPP-J 1.6 sections 4.1.3, 4.2.1 and table 7; OCPP 2.0.1 and 2.1 Part 4 sections 4.1.3, 4.1.6, 4.2.3, 4.2.4, 4.3;
+the messages of each version as in `vocabulary`.
 """
 
 from __future__ import annotations
 
-from ocpp_proxy.core.frame import Call, CallError, CallResult, CallResultError, Defect, Frame, Send, Side, Version
+from ocpp_proxy.core.frame import Call, CallError, CallResultError, Defect, Frame, Send, Side, Version
 from ocpp_proxy.core.nearest import nearest
-from ocpp_proxy.core.vocabulary import ACTIONS, ERROR_CODES, VERSIONS, find_action
+from ocpp_proxy.core.vocabulary import ACTIONS, ERROR_CODES, Action, find_action
 
-DESCRIPTION_MAX = 255  # characters, in 2.x
-_SUFFIXES = (".req", ".conf", "Request", "Response")
-_UNNAMED = frozenset({"action-not-string", "error-code-not-string"})  # the reader has said all there is to say
+DESCRIPTION_LENGTH_MAX = 255
+_FOREIGN_ENDINGS = ("request", "response", ".req", ".conf")
 
 
 def irregularities(frame: Frame, version: Version, sender: Side) -> tuple[Defect, ...]:
-    """What `version` does not have or `sender` may not send; empty for a regular frame. `sender`: the side it is
-    from, or for which the proxy speaks."""
-    if type(frame) is Call:
+    """The defects that only show with the version; `sender` is the side in whose name the frame was sent."""
+    if isinstance(frame, (Call, Send)):
         action = ACTIONS[version].get(frame.action)
-        if action is not None and action.kind == "call" and sender in action.callers:
+        if action is not None and type(frame) is Call and action.kind == "call" and sender in action.callers:
             return ()
-        return _of_action(frame, version, sender)
-    if type(frame) is CallResult:
-        return ()
-    if isinstance(frame, Send):
-        return _of_type(6, version) or _of_action(frame, version, sender)
-    if isinstance(frame, CallResultError):
-        return _of_type(5, version) + _of_error(frame, version)
-    return _of_error(frame, version) if isinstance(frame, CallError) else ()
+        return tuple(_of_request(frame, version, sender))
+    if isinstance(frame, CallError):
+        return tuple(_of_error(frame, version))
+    return ()
 
 
-def _of_type(type_id: int, version: Version) -> tuple[Defect, ...]:
-    if version == "2.1":
-        return ()
-    return (Defect("type-not-in-version", f"OCPP {version} has no message type {type_id}; it came with 2.1",
-                   pointer="/0"),)
-
-
-def _of_action(frame: Call | Send, version: Version, sender: Side) -> tuple[Defect, ...]:
-    name = frame.action
-    if any(defect.code in _UNNAMED for defect in frame.defects):
-        return ()
-    action = find_action(version, name)
-    if action is None:
-        return (_unknown(name, version),)
+def _of_request(frame: Call | Send, version: Version, sender: Side) -> list[Defect]:
     found: list[Defect] = []
-    if (action.kind == "send") != isinstance(frame, Send):
-        sent, due = ("CALL", "SEND") if isinstance(frame, Call) else ("SEND", "CALL")
-        found.append(Defect("type-direction", f"{name} was sent as a {sent}; it is a {due}", pointer="/0"))
+    if isinstance(frame, Send) and version != "2.1":
+        found.append(Defect("type-not-in-version", f"message type 6 (SEND) is not in OCPP {version}", pointer="/0"))
+    action = find_action(version, frame.action)
+    if action is None:
+        if frame.action or not frame.defects:  # an action that was not readable has its defect already
+            found.append(_unknown(frame.action, version))
+        return found
+    if version == "2.1" and (action.kind == "send") != isinstance(frame, Send):
+        right = "6 (SEND)" if action.kind == "send" else "2 (CALL)"
+        found.append(Defect("type-direction", f"{action.name} is sent with message type {right}", pointer="/0"))
     if sender not in action.callers:
-        other = "CSMS" if sender == "station" else "station"
-        found.append(Defect("action-direction", f"{name} is for the {other} to send", pointer="/2"))
-    return tuple(found)
+        found.append(_wrong_way(action, sender))
+    return found
+
+
+def _wrong_way(action: Action, sender: Side) -> Defect:
+    right = " or ".join(sorted(action.callers))
+    return Defect("action-direction", f"{action.name} is sent by the {right}, not by the {sender}", pointer="/2")
 
 
 def _unknown(name: str, version: Version) -> Defect:
-    shown = _brief(name)
-    for known in ACTIONS[version]:
-        if known.casefold() == name.casefold():
-            return Defect("action-case", f"the action {shown} is spelled {known}", pointer="/2")
-    for suffix in _SUFFIXES:
-        if name.endswith(suffix) and (bare := name.removesuffix(suffix)) in ACTIONS[version]:
-            return Defect("action-case", f"the action {shown} is called {bare} on the wire", pointer="/2")
-    elsewhere = [other for other in VERSIONS if name in ACTIONS[other]]
+    actions = ACTIONS[version]
+    folded = name.casefold()
+    for ending in _FOREIGN_ENDINGS:
+        folded = folded.removesuffix(ending)
+    meant = next((action for action in actions if action.casefold() == folded), None)
+    if meant is not None:
+        return Defect("action-case", f'the action is "{name}"; it is spelled "{meant}"', pointer="/2")
+    elsewhere = [other for other in ACTIONS if name in ACTIONS[other]]
     if elsewhere:
-        hint = f"; OCPP {' and '.join(elsewhere)} has it"
+        hint = f"; it is an action of OCPP {' and '.join(elsewhere)}"
     else:
-        near = nearest(name, ACTIONS[version])
-        hint = f"; the nearest is {near}" if near else ""
-    return Defect("action-unknown", f"OCPP {version} has no action {shown}{hint}", pointer="/2")
+        guess = nearest(name, actions)
+        hint = f" (did you mean {guess}?)" if guess else ""
+    return Defect("action-unknown", f'OCPP {version} has no action "{name[:60]}"{hint}', pointer="/2")
 
 
-def _of_error(frame: CallError, version: Version) -> tuple[Defect, ...]:
+def _of_error(frame: CallError, version: Version) -> list[Defect]:
     found: list[Defect] = []
+    if isinstance(frame, CallResultError) and version != "2.1":
+        message = f"message type 5 (CALLRESULTERROR) is not in OCPP {version}"
+        found.append(Defect("type-not-in-version", message, pointer="/0"))
     codes = ERROR_CODES[version]
-    if frame.code not in codes and not any(defect.code in (*_UNNAMED, "arity") for defect in frame.defects):
-        near = nearest(frame.code, codes)
-        hint = f"; the nearest is {near}" if near else ""
-        found.append(Defect("error-code-unknown", f"OCPP {version} has no error code {_brief(frame.code)}{hint}",
-                            pointer="/2"))
-    description = frame.description
-    if version != "1.6" and isinstance(description, str) and len(description) > DESCRIPTION_MAX:
-        found.append(Defect("error-description-too-long", f"the error description has {len(description)} characters; "
-                            f"{DESCRIPTION_MAX} are allowed", pointer="/3"))
-    return tuple(found)
-
-
-def _brief(name: str) -> str:
-    return f'"{name if len(name) <= 50 else name[:49] + "…"}"'
+    if frame.code not in codes and (frame.code or not frame.defects):
+        guess = nearest(frame.code, sorted(codes))
+        hint = f" (did you mean {guess}?)" if guess else ""
+        message = f'OCPP {version} has no error code "{frame.code[:60]}"{hint}'
+        found.append(Defect("error-code-unknown", message, pointer="/2"))
+    if version != "1.6" and isinstance(frame.description, str) and len(frame.description) > DESCRIPTION_LENGTH_MAX:
+        message = f"the error description has {len(frame.description)} characters, {DESCRIPTION_LENGTH_MAX} are allowed"
+        found.append(Defect("error-description-too-long", message, pointer="/3"))
+    return found

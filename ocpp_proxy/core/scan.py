@@ -28,6 +28,9 @@ DEPTH_MAX = 254  # what orjson writes and jsonschema-rs reads; the deepest OCPP 
 VALUES_MAX = 50_000  # a defective frame that claims more than this is not worth the relay's time
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_PADDING = re.compile("[ \t\r\n\0]*")
+_HEAD = re.compile(r'\[[ \t\r\n]{0,8}"?[2-6](?:\.0)?"?[ \t\r\n]{0,8},[ \t\r\n]{0,8}["0-9]')
+_HEAD_WITHIN = 1024
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _NOT_A_NUMBER = re.compile(r"[-+]?(?:nan(?:\([a-z]*\))?|inf(?:inity)?)\b", re.IGNORECASE)
 _LITERALS = {"true": True, "false": False, "null": None}
@@ -92,6 +95,29 @@ def plain(node: Node) -> Any:
     if node.kind == "array":
         return [plain(value) for value in node.value]
     return node.value
+
+
+def begin(text: str) -> tuple[int, list[Defect]]:
+    """Where a message's array begins, past a byte order mark, NULs and what else was put before it, and which of these
+    there were."""
+    found: list[Defect] = []
+    start = 0
+    if text.startswith("\ufeff"):
+        found.append(Defect("bom", "begins with a byte order mark", 0))
+        start = 1
+    end = skip_padding(text, start)
+    if (nul := text.find("\0", start, end)) >= 0:
+        found.append(Defect("nul", "NUL before the message", nul))
+    if text[end : end + 1] not in ("[", "{", '"', "") and (head := _HEAD.search(text, end, end + _HEAD_WITHIN)):
+        found.append(Defect("leading-data", f"{text[end : head.start()][:20]!a} before the message", end))
+        end = head.start()
+    return end, found
+
+
+def skip_padding(text: str, at: int) -> int:
+    """Past white space and NULs."""
+    match = _PADDING.match(text, at)
+    return match.end() if match else at
 
 
 def scan(text: str, start: int = 0) -> Scan:
