@@ -15,6 +15,14 @@ from ocpp_proxy.live.stream import StreamView
 GOLDEN = Path(__file__).parent / "golden"
 
 
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the one who runs the tests prefers on his own terminal must not decide them."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
 @pytest.fixture
 def screen() -> Callable[..., Screen]:
     def make(width: int | None = 80, *, colour: bool = False) -> Screen:
