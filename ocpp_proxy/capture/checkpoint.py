@@ -16,8 +16,8 @@ import threading
 from pathlib import Path
 
 INTERVAL_S = 2.0             # also what a power cut can take: commits in between are not synced
-LOG_LIMIT_BYTES = 64 * 2**20
-_PASSES = 3                  # each finds what was written during the one before: less and less
+LOG_LIMIT_PAGES = 16_384     # 64 MiB
+_PASSES = 4                  # each finds what was written during the one before: less and less
 
 
 class Checkpointer:
@@ -28,7 +28,6 @@ class Checkpointer:
         self.writing = threading.Lock()
         self.moved = False
         self._path = path
-        self._log = path.with_name(path.name + "-wal")
         self._place = os.stat(path)
         # Opened here, while the file is certainly the one that is written.
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
@@ -58,24 +57,22 @@ class Checkpointer:
             return False
 
     def _fold_in(self) -> None:
+        before = None
         for _ in range(_PASSES):
-            if _pass(self._connection):
+            folded_in = _pass(self._connection)
+            if folded_in is None or folded_in == before:
                 return
-        if self._log_size() > LOG_LIMIT_BYTES:
+            before = folded_in
+        if before is not None and before > LOG_LIMIT_PAGES:
             with self.writing:
                 _pass(self._connection)
 
-    def _log_size(self) -> int:
-        try:
-            return self._log.stat().st_size
-        except OSError:
-            return 0
 
-
-def _pass(connection: sqlite3.Connection) -> bool:
-    """Fold in what is there; whether that was everything, or nothing more can be done now."""
+def _pass(connection: sqlite3.Connection) -> int | None:
+    """Fold in what is in the log now; how many pages of it are then in the file, None where it cannot be done now.
+    The log starts over with the next commit after everything is."""
     try:
-        busy, in_log, folded_in = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        busy, _, folded_in = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     except sqlite3.Error:
-        return True
-    return bool(busy) or in_log == folded_in
+        return None
+    return None if busy else int(folded_in)

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ocpp_proxy.capture.model import Capture
@@ -89,7 +89,7 @@ class DatabaseCapture(Capture):
         self._uri = copy.as_uri()
 
     def numbered(self, selection: Selection = ALL) -> Iterator[tuple[int, Record]]:
-        with closing(self.connect()) as connection:
+        with _readable(self.path), closing(self.connect()) as connection:
             connection.execute("BEGIN")  # one state of the file throughout, whatever a writer adds meanwhile
             names = _names(connection)
             tables = [_rows(connection, table, selection) for table in READERS
@@ -101,7 +101,7 @@ class DatabaseCapture(Capture):
                     yield row[0], READERS[table](row, names)
 
     def frames_at(self, numbers: Iterable[int]) -> Iterator[FrameRecord]:
-        with closing(self.connect()) as connection:
+        with _readable(self.path), closing(self.connect()) as connection:
             connection.execute("BEGIN")
             names = _names(connection)
             for number in numbers:
@@ -111,6 +111,15 @@ class DatabaseCapture(Capture):
     def close(self) -> None:
         if self._folder is not None:
             self._folder.cleanup()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What a damaged file makes us stumble over is the file's fault."""
+    try:
+        yield
+    except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"is damaged and cannot be read on: {error}", str(path)) from None
 
 
 def _names(connection: sqlite3.Connection) -> Names:

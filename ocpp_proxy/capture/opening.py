@@ -14,8 +14,6 @@ from ocpp_proxy.capture.schema import APPLICATION_ID, SCHEMA_VERSION
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.record import CaptureHeader
 
-_LOG_KEPT_BYTES = 2**26  # the log is cut back to this when it starts over
-
 
 def open_for_writing(path: Path, header: CaptureHeader, patience_s: float) -> sqlite3.Connection:
     """The capture at `path`, made with `header` if it is not there or empty, else continued. Raises BadInput."""
@@ -71,8 +69,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, header: CaptureHeader) 
     if mode != "wal":
         raise BadInput("lies on a file system without shared memory, which recording needs; name a file on a local "
                        "disk", str(path))
-    for pragma in ("synchronous = NORMAL", "wal_autocheckpoint = 0", f"journal_size_limit = {_LOG_KEPT_BYTES}"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     migrate(connection)
     if not version:
         _write_meta(connection, {"version": header.version, "tool": header.tool, "time_scale": header.time_scale,

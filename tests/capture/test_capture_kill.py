@@ -39,7 +39,8 @@ while True:
 def record_until_killed(path: Path, after_s: float) -> tuple[str, int]:
     """The connection, and the last frame that was reported to be on record."""
     read_end, write_end = os.pipe()
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=write_end) as writer, os.fdopen(read_end, "rb") as pipe:
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, stdout=write_end) as writer, os.fdopen(read_end, "rb") as pipe:
         os.close(write_end)
         name = pipe.readline().decode().strip()
         time.sleep(after_s)
