@@ -20,7 +20,7 @@ from pathlib import Path
 from bench import csms, loop, stations, subjects, traffic
 from bench.framing import CONTINUATION, PING, PONG, TEXT, WireFrame, encode
 from bench.stations import Station
-from ocpp_proxy import capture
+from ocpp_proxy.capture import open_capture
 from ocpp_proxy.core.frame import Side
 from ocpp_proxy.core.record import FrameRecord, Gap, Opened, Record
 
@@ -138,7 +138,7 @@ class _Talker:
 
 
 def _records(path: Path) -> Iterable[Record]:
-    return capture.open(path).records()
+    return open_capture(path).records()
 
 
 def _compare(book: Book, records: list[Record], after_s: float) -> Kill:

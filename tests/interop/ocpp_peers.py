@@ -12,6 +12,7 @@ import logging
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote
 
 import ocpp.v16
 import ocpp.v21
@@ -340,7 +341,7 @@ async def station(url: str, identity: str, password: str, subprotocol: str) -> T
     """A whole conversation as a station; closes with 1000."""
     basic = base64.b64encode(f"{identity}:{password}".encode()).decode()
     async with asyncio.timeout(TIMEOUT_S), connect(
-        f"{url}/{identity}", subprotocols=[subprotocol], additional_headers={"Authorization": f"Basic {basic}"},
+        f"{url}/{quote(identity)}", subprotocols=[subprotocol], additional_headers={"Authorization": f"Basic {basic}"},
         user_agent_header="interop-station/1.0 (ocpp)", ping_interval=0.1, ping_timeout=5, proxy=None,
     ) as connection:
         peer = STATIONS[connection.subprotocol](identity, connection)
@@ -358,7 +359,7 @@ async def csms(password: str):
         peer = CSMSS[connection.subprotocol](identity, connection)
         offered = connection.request.headers["Sec-WebSocket-Protocol"]
         peer.noting.notes.session = {
-            "identity": identity, "endpoint": endpoint, "agent": connection.request.headers["User-Agent"],
+            "identity": unquote(identity), "endpoint": endpoint, "agent": connection.request.headers["User-Agent"],
             "protocols": [one.strip() for one in offered.split(",")]}
         await _until_closed(peer, peer.talk(), hang_up=False)
         done.set_result(peer.noting.notes)

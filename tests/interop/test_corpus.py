@@ -15,7 +15,7 @@ from interop_proxy import check, running_proxy
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from ocpp_proxy import capture
+from ocpp_proxy.capture import open_capture
 from ocpp_proxy.core.record import FrameRecord, Opened
 
 CORPUS = os.environ.get("OCPP_CORPUS")
@@ -87,7 +87,7 @@ async def _converse(session: Session, station: ClientConnection, csms: ServerCon
 def _recorded(sessions: list[Session], path: Path) -> None:
     stations: dict[str, str | None] = {}
     frames: dict[str | None, list[FrameRecord]] = {}
-    for record in capture.open(path).records():
+    for record in open_capture(path).records():
         if isinstance(record, Opened):
             stations[record.connection] = record.station
         elif isinstance(record, FrameRecord):

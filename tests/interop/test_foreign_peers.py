@@ -12,7 +12,7 @@ import pytest
 from interop_proxy import check, running_proxy
 from ocpp_peers import Transcript
 
-from ocpp_proxy import capture
+from ocpp_proxy.capture import open_capture
 from ocpp_proxy.core.record import Closed, FrameRecord, Opened
 
 PASSWORD = "canary-7f3a9c51e8"
@@ -33,7 +33,7 @@ def test_foreign_peers_talk_through_the_proxy(
 async def _converse(station: str, csms: str, subprotocol: str, node: str, folder: Path) -> None:
     csms_peer = node_peers.csms(node, PASSWORD) if csms == "ocpp-rpc" else ocpp_peers.csms(PASSWORD)
     async with csms_peer as (port, gone), running_proxy(f"ws://127.0.0.1:{port}/base", folder) as proxy:
-        station_notes = await _station(station, node)(f"{proxy.url}/csms", "CP%20001", PASSWORD, subprotocol)
+        station_notes = await _station(station, node)(f"{proxy.url}/csms", "CP 001", PASSWORD, subprotocol)
         async with asyncio.timeout(ocpp_peers.TIMEOUT_S):
             csms_notes = await gone
     assert proxy.exit_code == 0, proxy.stderr
@@ -42,6 +42,7 @@ async def _converse(station: str, csms: str, subprotocol: str, node: str, folder
     assert csms_notes.received == station_notes.sent
     assert station_notes.received == csms_notes.sent
     assert csms_notes.close == {"code": 1000, "reason": "done for today"}
+    assert csms_notes.session["identity"] == "CP 001"
     assert csms_notes.session["endpoint"] == "/base/csms"
     assert csms_notes.session["protocols"] == [subprotocol]
     assert csms_notes.session["agent"] == AGENT[station]
@@ -59,7 +60,7 @@ def _station(kind: str, node: str) -> Callable:
 
 
 def _recorded(path: Path, station: Transcript, csms: Transcript, subprotocol: str) -> None:
-    records = list(capture.open(path).records())
+    records = list(open_capture(path).records())
     (opened,) = [record for record in records if isinstance(record, Opened)]
     (closed,) = [record for record in records if isinstance(record, Closed)]
     frames = [record for record in records if isinstance(record, FrameRecord)]
