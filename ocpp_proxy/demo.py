@@ -91,6 +91,6 @@ def _introduce(console: Console, csms: str, address: str) -> None:
     console.print(
         f"A simulated Wallbox CPB1 at {address}/{STATION} talks through the proxy to a simulated CSMS at {csms}.\n"
         f"Time runs {TIME_SCALE:g} times as fast as on a real site.\n",
-        markup=False, highlight=False,
+        markup=False, highlight=False, soft_wrap=False,
     )
     sys.stdout.flush()
