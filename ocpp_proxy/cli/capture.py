@@ -156,7 +156,7 @@ def show(capture: Path, form: str, limit: int | None, **selection: Any) -> None:
 @command.command("search", epilog="""\b
 Examples:
   ocpp-proxy capture search field.db "CP001 Faulted"
-  ocpp-proxy capture search field.db --action StartTransaction --sender station
+  ocpp-proxy capture search field.db --action Reset --sender csms
 
 \b
 Words are found in any order and in any case, also as the beginning of a
