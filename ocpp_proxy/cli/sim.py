@@ -15,6 +15,7 @@ import click
 
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.frame import Version
+from ocpp_proxy.core.vocabulary import ACTIONS
 from ocpp_proxy.sim.behaviours import STATION_BEHAVIOURS, station_behaviour
 from ocpp_proxy.sim.csms import SimulatedCsms
 from ocpp_proxy.sim.csms_behaviours import CSMS_BEHAVIOURS
@@ -29,7 +30,7 @@ ARROWS = {"sent": "→", "received": "←"}
 def _about(behaviours: dict[str, Any]) -> str:
     """The behaviours with what they say of themselves, for --help."""
     width = max(map(len, behaviours))
-    lines = [f"  {name:<{width}}  {re.split('[.:]', ' '.join((kind.__doc__ or '').split()))[0]}"
+    lines = [f"  {name:<{width}}  {re.split('[.:;]', ' '.join((kind.__doc__ or '').split()))[0]}"
              for name, kind in behaviours.items()]
     return "\b\nBehaviours:\n" + "\n".join(lines)
 
@@ -51,7 +52,8 @@ Example: ask every station for its statuses after its boot
 """)
 @click.option("--listen", default="127.0.0.1:9100", show_default=True, metavar="HOST:PORT",
               help="Where to listen; port 0 takes a free one.")
-@click.option("--behaviour", type=click.Choice(list(CSMS_BEHAVIOURS)), default="accepting", show_default=True)
+@click.option("--behaviour", type=click.Choice(list(CSMS_BEHAVIOURS)), metavar="NAME", default="accepting",
+              show_default=True, help="How it behaves; the names stand below.")
 @click.option("--after-boot", multiple=True, metavar="'ACTION [JSON]'",
               help="A CALL for every station whose boot was accepted; repeatable, in this order.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same message ids.")
@@ -84,12 +86,13 @@ async def _listen(simulated: SimulatedCsms, listen: str) -> None:
 
 \b
 Example: three charging sessions of five minutes, an hour passing in a minute
-  ocpp-proxy sim station ws://127.0.0.1:9000/ocpp --id CP001 --scale 60 --sessions 3
+  ocpp-proxy sim station ws://127.0.0.1:9000 --id CP1 --scale 60 --sessions 3
 """)
 @click.argument("url", metavar="URL")
 @click.option("--id", "station_id", default="SIM001", show_default=True, help="The station's identity, put behind URL.")
 @click.option("--ocpp-version", type=click.Choice(get_args(Version)), default="1.6", show_default=True)
-@click.option("--behaviour", type=click.Choice(list(STATION_BEHAVIOURS)), default="conformant", show_default=True)
+@click.option("--behaviour", type=click.Choice(list(STATION_BEHAVIOURS)), metavar="NAME", default="conformant",
+              show_default=True, help="How it behaves; the names stand below.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same message ids and readings.")
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True),
               help="How many times faster than true its clock runs.")
@@ -125,14 +128,15 @@ async def _live(
     simulated: SimulatedStation, sessions: int | None, session_length_s: float, duration_s: float | None
 ) -> None:
     try:
-        async with asyncio.timeout(duration_s), simulated:
+        async with asyncio.timeout(duration_s) as limit, simulated:
             if sessions is None:
                 await simulated.ended()
             for _ in range(sessions or 0):
                 await simulated.until_ready()
                 await simulated.charge(1, seconds=session_length_s)
     except TimeoutError:
-        return
+        if not limit.expired():
+            raise
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -161,6 +165,8 @@ def _address(listen: str) -> tuple[str, int]:
 
 def _scripted(text: str) -> tuple[str, Payload]:
     action, _, payload = text.strip().partition(" ")
+    if not any(action in known for known in ACTIONS.values()):
+        raise BadInput(f"--after-boot {text!r}: no OCPP version has an action {action!r}")
     try:
         parsed = json.loads(payload or "{}")
     except ValueError as error:

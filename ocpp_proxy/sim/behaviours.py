@@ -20,7 +20,7 @@ from ocpp_proxy.sim.operations16 import Operation16
 
 
 class Conformant:
-    """A station as the specifications want it, with a modem and its SIM card."""
+    """A station as the specifications want it; it has a modem and a SIM card."""
 
     name: ClassVar[str] = "conformant"
     versions: ClassVar[tuple[Version, ...]] = ("1.6", "2.0.1", "2.1")

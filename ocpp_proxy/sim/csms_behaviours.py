@@ -69,7 +69,7 @@ class Accepting:
 
 
 class PendingFirst(Accepting):
-    """Answers the first boot with Pending, asks for the configuration meanwhile, and accepts the second boot."""
+    """Answers the first boot with Pending; asks for the configuration meanwhile, and accepts the second boot."""
 
     name = "pending-first"
     pending_interval_s = 10
@@ -86,7 +86,7 @@ class PendingFirst(Accepting):
 
 
 class ClosingWhilePending(PendingFirst):
-    """Answers the first boot with Pending and closes the connection, which it must not; accepts the second boot."""
+    """Closes the connection after Pending: it must not. Accepts the second boot."""
 
     name = "closing-while-pending"
 
@@ -129,7 +129,7 @@ class Silent(Accepting):
 
 
 class TriggerAfterBoot(Accepting):
-    """Asks for all statuses after each boot, as many CSMSs do."""
+    """Asks for all statuses after each boot: as many CSMSs do."""
 
     name = "trigger-after-boot"
     after_boot: Script = (("TriggerMessage", {"requestedMessage": "StatusNotification"}),)

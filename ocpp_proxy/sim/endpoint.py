@@ -21,12 +21,10 @@ from ocpp.charge_point import ChargePoint
 from ocpp.exceptions import InternalError, OCPPError, PropertyConstraintViolationError
 from ocpp.exceptions import NotImplementedError as UnknownActionError
 from ocpp.messages import Call, CallError, CallResult, unpack, validate_payload
-from ocpp.v16.enums import Action as Action16
-from ocpp.v21.enums import Action as Action21
-from ocpp.v201.enums import Action as Action201
 from websockets.exceptions import ConnectionClosed
 
 from ocpp_proxy.core.frame import Version
+from ocpp_proxy.core.vocabulary import ACTIONS
 
 T = TypeVar("T")
 Payload: TypeAlias = dict[str, Any]
@@ -34,12 +32,6 @@ Observer: TypeAlias = Callable[[Literal["sent", "received"], str], None]
 
 # Handed to the libraries beneath, which would print tracebacks for a peer's every mistake.
 MUTE = logging.Logger("simulator", logging.CRITICAL + 1)
-
-ACTIONS: dict[str, frozenset[str]] = {
-    "1.6": frozenset(action.value for action in Action16),
-    "2.0.1": frozenset(action.value for action in Action201),
-    "2.1": frozenset(action.value for action in Action21),
-}
 
 TIMED_OUT = "timed out"
 CONNECTION_LOST = "connection lost"
