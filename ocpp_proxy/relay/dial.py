@@ -32,7 +32,7 @@ class UnreachableError(Exception):
 
 
 class Dial:
-    """One attempt. `leg` is there once TCP and TLS are, so that whoever gives up can end it."""
+    """One attempt. `leg` is there once TCP and TLS are; `tls` says what was agreed, None without TLS."""
 
     def __init__(self, upstream: Upstream, settings: RelaySettings, csms_tls: ssl.SSLContext | None) -> None:
         self._upstream = upstream
@@ -40,6 +40,7 @@ class Dial:
         self._tls = csms_tls
         self._step = ""
         self.leg: Leg | None = None
+        self.tls: dict[str, Any] | None = None
 
     async def ask(self, head: bytes, opaque: bool) -> Message:
         """Send the request, return the answer. Raises UnreachableError."""
@@ -58,7 +59,7 @@ class Dial:
         leg = Leg("csms", CsmsLink(max_message=self._settings.max_message, opaque=opaque))
         sock = await self._connect()
         await self._attach(leg, sock)
-        self.leg = leg
+        self.leg, self.tls = leg, leg.tls()
         self._step = "no answer to the upgrade request"
         leg.write(head)
         answer = await leg.message()

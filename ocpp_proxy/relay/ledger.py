@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ocpp_proxy.clock import now
 from ocpp_proxy.core.frame import Frame
@@ -19,6 +19,9 @@ from ocpp_proxy.core.record import Record, Writable
 
 if TYPE_CHECKING:
     from ocpp_proxy.relay.leg import Leg, LegEvent
+
+# A tick may bring in megabytes: so much is enough, or back-pressure would come too late.
+BATCH_BYTES = 262144
 
 Seen: TypeAlias = "tuple[Record, Frame | None]"
 Observer: TypeAlias = "Callable[[list[Seen]], None]"
@@ -32,14 +35,33 @@ class Recorder(Protocol):
     def write(self, records: Sequence[Writable]) -> bool: ...
 
 
+class Actor(Protocol):
+    """Who notes and acts, in that order, with the commit in between: a pair, or a `Step`. `abort`: after a mistake."""
+
+    def note(self, leg: Leg, event: LegEvent, at: Instant, records: list[Writable], seen: list[Seen], /) -> None: ...
+
+    def act(self, leg: Leg, event: LegEvent, /) -> None: ...
+
+    def abort(self) -> None: ...
+
+
 class Step:
     """Something to do once its records are written."""
 
-    __slots__ = ("act", "records")
+    __slots__ = ("_do", "_records")
 
-    def __init__(self, records: Sequence[Record], act: Callable[[], None]) -> None:
-        self.records = records
-        self.act = act
+    def __init__(self, records: Sequence[Record], do: Callable[[], None]) -> None:
+        self._records = records
+        self._do = do
+
+    def note(self, _leg: Any, _event: Any, _at: Any, records: list[Writable], seen: list[Seen]) -> None:
+        records += self._records
+        seen += [(record, None) for record in self._records]
+
+    def act(self, _leg: Any, _event: Any) -> None:
+        self._do()
+
+    def abort(self) -> None: ...
 
 
 class Ledger:
@@ -53,7 +75,8 @@ class Ledger:
         self.on_notice = on_notice
         self.opaque = recorder is None and observer is None
         self._loop = asyncio.get_running_loop()
-        self._batch: list[tuple[Leg, LegEvent, Instant] | Step] = []
+        self._batch: list[tuple[Actor, Any, Any, Any]] = []
+        self._batch_bytes = 0
         self._scheduled = False
         self._connections = 0
 
@@ -64,8 +87,8 @@ class Ledger:
         self._connections += 1
         return f"c{self._connections}"
 
-    def receive(self, leg: Leg, happened: Sequence[LegEvent]) -> None:
-        """Take what happened on a leg, in order."""
+    def receive(self, leg: Leg, happened: Sequence[LegEvent], size_bytes: int = 0) -> None:
+        """Take what happened on a leg, in order; `size_bytes`: how much came in with it."""
         pair = leg.pair
         assert pair is not None
         if self.opaque:
@@ -73,43 +96,52 @@ class Ledger:
                 pair.act(leg, event)
             return
         at = now()
-        self._batch += [(leg, event, at) for event in happened]
-        self._schedule()
+        self._batch += [(pair, leg, event, at) for event in happened]
+        self._batch_bytes += size_bytes
+        if self._batch_bytes > BATCH_BYTES:
+            self.flush()
+        else:
+            self._schedule()
 
     def step(self, records: Sequence[Record], act: Callable[[], None]) -> None:
         """Do something in its turn, after its records are written."""
         if self.opaque:
             act()
             return
-        self._batch.append(Step(records, act))
+        self._batch.append((Step(records, act), None, None, None))
         self._schedule()
 
     def flush(self) -> None:
         """Write down, forward and show what was received so far."""
         self._scheduled = False
+        self._batch_bytes = 0
         batch, self._batch = self._batch, []
         records: list[Writable] = []
         seen: list[Seen] = []
         for item in batch:
-            if type(item) is tuple:
-                leg, event, at = item
-                leg.pair.note(leg, event, at, records, seen)  # type: ignore[union-attr]  # as in receive
-            else:
-                records += item.records  # type: ignore[union-attr]  # mypy does not narrow by type()
-                seen += [(record, None) for record in item.records]  # type: ignore[union-attr]
+            try:
+                item[0].note(item[1], item[2], item[3], records, seen)
+            except Exception as error:  # our own mistake must not keep a frame from its way
+                self._confess("what happened could not be recorded", error)
         if records and self.recorder is not None:
-            self.recorder.write(records)
+            try:
+                self.recorder.write(records)
+            except Exception as error:  # as above
+                self._confess("the recorder failed", error)
         for item in batch:
-            if type(item) is tuple:
-                leg, event, _ = item
-                leg.pair.act(leg, event)  # type: ignore[union-attr]
-            else:
-                item.act()  # type: ignore[union-attr]
+            try:
+                item[0].act(item[1], item[2])
+            except Exception as error:  # as above, for everybody else
+                self._confess("a connection had to be dropped", error)
+                item[0].abort()
         if seen and self.observer is not None:
             try:
                 self.observer(seen)
-            except Exception as error:  # our own mistake must not end a charging session
-                self.on_notice(f"what watches the relay failed: {error!r}; the traffic is not affected")
+            except Exception as error:  # as above
+                self._confess("what watches the relay failed", error)
+
+    def _confess(self, what: str, error: Exception) -> None:
+        self.on_notice(f"a mistake in the proxy itself, {what}: {error!r}; other traffic is not affected")
 
     def _schedule(self) -> None:
         if not self._scheduled:

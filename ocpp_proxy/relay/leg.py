@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ocpp_proxy.core.frame import Side
 from ocpp_proxy.wire.link import Breach, CsmsLink, Message, NoMessage, Received, StationLink
-from ocpp_proxy.wire.tls import explain
+from ocpp_proxy.wire.tls import describe, explain
 
 if TYPE_CHECKING:
     from ocpp_proxy.relay.pair import Pair
@@ -50,8 +50,8 @@ class Leg(asyncio.Protocol):
     """`peer` and `pair` are there once both legs are. `on_lost` is called at most once, and only before that."""
 
     __slots__ = (
-        "_message", "_reading_held", "_timer", "closing", "eof", "frames", "gone", "link", "on_lost", "over", "pair",
-        "peer", "side", "transport",
+        "_message", "_reading_held", "_timer", "_waiter", "closing", "eof", "frames", "gone", "link", "on_lost", "over",
+        "pair", "peer", "side", "transport",
     )  # fmt: skip
 
     def __init__(self, side: Side, link: StationLink | CsmsLink) -> None:
@@ -69,6 +69,7 @@ class Leg(asyncio.Protocol):
         self._reading_held = False
         self._message: asyncio.Future[Message | NoMessage] | None = asyncio.get_running_loop().create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     # -- what the transport calls
 
@@ -85,17 +86,17 @@ class Leg(asyncio.Protocol):
             happened = link.happened
             if happened:
                 link.happened = []
-                pair.ledger.receive(self, happened)
+                pair.ledger.receive(self, happened, len(data))
         else:
             self._tell_message()
-        if link.held and link.held_bytes > HELD_LIMIT_BYTES:
+        if link.held and link.message is not None and link.held_bytes > HELD_LIMIT_BYTES:
             self.hold_reading()
 
     def eof_received(self) -> bool:
         self.eof = True
         if self.pair is None and not self.over:
             self.link.receive_eof()
-            self._tell_message()
+            self._tell_message(hung_up=True)
         self._lose("")
         # A request may come with half a goodbye and still wants its answer; TLS knows no half-closed connection.
         return self.pair is None and self.side == "station" and not self.secure
@@ -104,13 +105,14 @@ class Leg(asyncio.Protocol):
         self.gone = True
         if self._timer is not None:
             self._timer.cancel()
-        reason = describe_loss(exc, self.side)
-        self._answer(NoMessage(reason or "the connection ended", 0, b""))
+        self._answer(self._hung_up(exc))
         if not self.eof:
-            self._lose(reason)
+            self._lose(describe_loss(exc, self.side))
         self.over = True
         if self.pair is not None:
             self.pair.leg_gone()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def pause_writing(self) -> None:
         if self.peer is not None:
@@ -127,9 +129,18 @@ class Leg(asyncio.Protocol):
         assert self._message is not None
         return await self._message
 
-    def _tell_message(self) -> None:
-        if self.link.message is not None:
-            self._answer(self.link.message)
+    def _tell_message(self, hung_up: bool = False) -> None:
+        message = self.link.message
+        if isinstance(message, NoMessage) and not message.raw and hung_up:
+            message = self._hung_up(None)
+        if message is not None:
+            self._answer(message)
+
+    def _hung_up(self, trouble: BaseException | None) -> NoMessage:
+        """In place of the other end's first word. With TLS 1.3 that is how it refuses a certificate."""
+        if self.secure:
+            return NoMessage(explain(trouble or ConnectionResetError(), self.side), 0, b"")
+        return NoMessage(describe_loss(trouble, self.side) or "the connection ended", 0, b"")
 
     def _answer(self, message: Message | NoMessage) -> None:
         if self._message is not None and not self._message.done():
@@ -152,11 +163,12 @@ class Leg(asyncio.Protocol):
 
     @property
     def secure(self) -> bool:
-        return self.ssl_object is not None
+        return self.transport.get_extra_info("ssl_object") is not None
 
-    @property
-    def ssl_object(self) -> Any:
-        return self.transport.get_extra_info("ssl_object")
+    def tls(self) -> dict[str, Any] | None:
+        """What was agreed, None without TLS; to be asked while the connection stands."""
+        ssl_object = self.transport.get_extra_info("ssl_object")
+        return describe(ssl_object) if ssl_object is not None else None
 
     def write(self, data: bytes) -> None:
         """Send, unless this leg is over."""
@@ -192,6 +204,17 @@ class Leg(asyncio.Protocol):
         """End the connection without a word; what was forwarded before is still sent, if it can be in `wait_s`."""
         if self._end(wait_s, self.abort):
             self.transport.close()
+
+    async def until_gone(self) -> None:
+        """Wait until the transport is closed; cancelled, see that it is at once."""
+        while not self.gone:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                self.abort()
+                await self.until_gone()
+                raise
 
     def close(self) -> None:
         if not self.gone:

@@ -192,8 +192,11 @@ class Pair:
 
     def _act_stop(self, _leg: Leg, _event: LegEvent) -> None:
         for each in (self.station, self.csms):
-            each.write(each.link.close_frame(_GOING_AWAY))
-            each.finish(self._settings.linger_s)
+            if each.over:
+                each.close()
+            else:
+                each.write(each.link.close_frame(_GOING_AWAY))
+                each.finish(self._settings.linger_s)
 
     def stop(self) -> None:
         """Close both legs with 1001, in turn with what was received before."""

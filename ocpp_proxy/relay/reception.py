@@ -15,6 +15,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -36,7 +37,7 @@ from ocpp_proxy.relay.sockets import peek, tune
 from ocpp_proxy.wire import deflate, opening
 from ocpp_proxy.wire.client_hello import HELLO_BYTES, read_client_hello
 from ocpp_proxy.wire.link import LOST, Message, NoMessage, StationLink
-from ocpp_proxy.wire.tls import describe, explain
+from ocpp_proxy.wire.tls import explain
 from ocpp_proxy.wire.tls_trouble import explain_hello
 from ocpp_proxy.wire.upstream import Upstream, identity
 
@@ -69,9 +70,11 @@ class Caller:
     address: str
     host: str
     station: Leg | None = None
+    station_tls: dict[str, Any] | None = None
     request: Request | None = None
     response: Response | None = None
     csms: Leg | None = None
+    csms_tls: dict[str, Any] | None = None
     dial_ms: float | None = None
     struck: tuple[str, ...] = ()
     head: bytes = b""
@@ -112,6 +115,8 @@ class Reception:
             self._refuse(caller, RefusedError("the station hung up before the CSMS had answered", None, None))
         except OSError:
             sock.close()  # gone before it was received
+        finally:
+            await self._see_out(caller)
 
     async def _welcome(self, caller: Caller, sock: socket.socket) -> None:
         first = await self._first_bytes(sock)
@@ -124,6 +129,7 @@ class Reception:
         leg = Leg("station", StationLink(max_message=self._settings.max_message, opaque=self._ledger.opaque))
         await self._attach(leg, sock, tls if speaks_tls else None, first)
         caller.station = leg
+        caller.station_tls = leg.tls()
         message = await self._request(caller, leg)
         if tls is not None and not speaks_tls:
             raise RefusedError(_PLAIN_ON_TLS, 400)
@@ -144,17 +150,13 @@ class Reception:
 
     async def _turn_tls_away(self, sock: socket.socket, first: bytes) -> None:
         loop = asyncio.get_running_loop()
-        try:
+        with sock, suppress(OSError):  # a TimeoutError is one
             async with asyncio.timeout(self._settings.linger_s):
                 await loop.sock_sendall(sock, _ALERT_HANDSHAKE_FAILURE)
                 sock.shutdown(socket.SHUT_WR)
                 # Closing with unread bytes would reset the connection and take the alert with it.
                 while await loop.sock_recv(sock, HELLO_BYTES):
                     pass
-        except (OSError, TimeoutError):
-            pass
-        finally:
-            sock.close()
         raise RefusedError(explain_hello(first), None)
 
     async def _attach(self, leg: Leg, sock: socket.socket, tls: ssl.SSLContext | None, first: bytes) -> None:
@@ -190,19 +192,20 @@ class Reception:
         assert caller.request is not None
         if leg.eof or leg.gone:
             raise RefusedError("the station hung up right after its request", None, None)
-        leg.on_lost = task.cancel  # type: ignore[assignment]  # its answer is of no interest
         who = self._identity(caller)
         target = self._upstream.target(caller.request.path, who)
         onward = opening.onward(message.raw, target, self._upstream.authority)
         caller.struck = onward.struck
         dial = Dial(self._upstream, self._settings, self._csms_tls)
+        leg.on_lost = task.cancel  # type: ignore[assignment]  # its answer is of no interest
         try:
             answer = await self._answer(caller, dial, onward.head)
             self._join(caller, dial, answer, onward.offers)
         except BaseException:
-            leg.on_lost = None
             dial.abandon()
             raise
+        finally:
+            leg.on_lost = None
 
     async def _answer(self, caller: Caller, dial: Dial, head: bytes) -> Message:
         started = time.perf_counter()
@@ -212,7 +215,7 @@ class Reception:
             raise RefusedError(trouble.reason, trouble.status) from trouble
         finally:
             caller.dial_ms = round((time.perf_counter() - started) * 1000, 3)
-            caller.csms = dial.leg
+            caller.csms, caller.csms_tls = dial.leg, dial.tls
         assert isinstance(answer.http, Response)
         caller.response = answer.http
         if answer.http.status_code != 101:
@@ -242,6 +245,14 @@ class Reception:
         self._on_open(pair)
         opened = [] if self._ledger.opaque else [self._opened(caller, connection, 101, None)]
         self._ledger.step(opened, partial(pair.open, answer.raw, compression))
+
+    async def _see_out(self, caller: Caller) -> None:
+        """Nobody who was refused lingers on after this, not even where a mistake of ours kept him from an answer."""
+        for leg in (caller.station, caller.csms):
+            if leg is not None and leg.pair is None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._settings.linger_s + 1):
+                        await leg.until_gone()
 
     # -- on record
 
@@ -292,7 +303,7 @@ class Reception:
             dial_ms=caller.dial_ms,
             station_headers=self._headers(request),
             csms_headers=self._headers(response),
-            tls={"station": _tls_of(caller.station), "csms": _tls_of(caller.csms)},
+            tls={"station": caller.station_tls, "csms": caller.csms_tls},
             extra=extra,
         )
 
@@ -316,8 +327,3 @@ def _own_answer(station: Leg, refusal: RefusedError) -> bytes:
     if refusal.status == 426:
         response.headers["Upgrade"] = "websocket"
     return response.serialize()
-
-
-def _tls_of(leg: Leg | None) -> dict[str, Any] | None:
-    ssl_object = leg.ssl_object if leg is not None else None
-    return describe(ssl_object) if ssl_object is not None else None

@@ -13,20 +13,19 @@ import hashlib
 from collections.abc import Callable
 
 from ocpp_proxy.core.frame import OTHER_SIDE, Frame, Opcode, Side
-from ocpp_proxy.core.gate import admit, mask_part
+from ocpp_proxy.core.gate import PartMasker, admit
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord, Part, Writable
 from ocpp_proxy.relay.ledger import Seen
 from ocpp_proxy.wire.link import BINARY, CONT, PING, PONG, TEXT, Received
 
 _NAMES: dict[int, Opcode] = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}
-_CONTEXT_BYTES = 4096  # how much of what came before decides on the masking of a fragment
 
 
 class _Unfinished:
     """A fragmented message of which the last fragment has not come."""
 
-    __slots__ = ("at", "opcode", "parts", "seq", "shown")
+    __slots__ = ("at", "masker", "opcode", "parts", "seq", "shown")
 
     def __init__(self, seq: int, at: Instant, opcode: Opcode) -> None:
         self.seq = seq
@@ -34,6 +33,7 @@ class _Unfinished:
         self.opcode = opcode
         self.parts: list[bytes] = []
         self.shown: list[bytes] = []
+        self.masker = PartMasker()
 
 
 class Scribe:
@@ -113,9 +113,8 @@ class Scribe:
         seen.append((record, frame))
 
     def _take_part(self, message: _Unfinished, part: bytes) -> None:
-        before = message.parts[-1][-_CONTEXT_BYTES:] if message.parts else b""
         message.parts.append(part)
-        message.shown.append(part if self._keep_secrets else mask_part(before, part))
+        message.shown.append(part if self._keep_secrets else message.masker.mask(part))
 
     def _incomplete(self, sender: Side, message: _Unfinished) -> FrameRecord:
         return FrameRecord(

@@ -142,7 +142,7 @@ class _Link(Protocol):
         try:
             yield from self._read_message()
         except Exception as error:  # whatever a peer sends: the library raises seven kinds for it
-            self.message = NoMessage(_sentence(error), _STATUSES.get(type(error), 400), self._taken())
+            self.message = NoMessage(_sentence(error), _STATUSES.get(type(error), 400), bytes(self._opening or b""))
         while True:
             yield
 
