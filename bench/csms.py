@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import cast
 
 from bench import loop
-from bench.framing import CLOSE, PING, PONG, TEXT, FrameReader, WireFrame, encode
+from bench.framing import CLOSE, CONTINUATION, PING, PONG, TEXT, FrameReader, WireFrame, encode
 
 ANSWERS = {
     b"BootNotification": b'{"status":"Accepted","currentTime":"2026-11-21T09:00:00.000Z","interval":300}',
@@ -31,6 +31,7 @@ class Csms(asyncio.Protocol):
         self._heard = heard
         self._request = b""
         self._target = ""
+        self._begun = b""
         self._reader: FrameReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -69,8 +70,12 @@ class Csms(asyncio.Protocol):
             self._transport.write(encode(frame.payload, masked=False, opcode=CLOSE))
             self._transport.close()
             return b""
-        parts = frame.payload.split(b'"', 4)  # [2,"ID","Action",…
-        if frame.opcode != TEXT or parts[0] != b"[2," or len(parts) < 5:
+        if not frame.fin or frame.opcode not in (TEXT, CONTINUATION):
+            self._begun += frame.payload if frame.opcode in (TEXT, CONTINUATION) else b""
+            return b""
+        message, self._begun = self._begun + frame.payload, b""
+        parts = message.split(b'"', 4)  # [2,"ID","Action",…
+        if parts[0] != b"[2," or len(parts) < 5:
             return b""
         return encode(b'[3,"' + parts[1] + b'",' + ANSWERS.get(parts[3], b"{}") + b"]", masked=False)
 

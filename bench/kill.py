@@ -93,11 +93,11 @@ async def _one(folder: Path, count: int, after_s: float) -> Kill:
             talker.stop()
         await asyncio.sleep(0.05)  # what the kernel still holds for the CSMS
     server.close()
-    return _compare(book, list(_records(folder / "capture.db")), after_s)
+    return compare(book, open_capture(folder / "capture.db").records(), after_s)
 
 
 class _Talker:
-    """A station that never stops: meter values, every seventh in three fragments, every fifth followed by a ping."""
+    """A station that never stops: meter values, every twentieth in three fragments, every fifth followed by a ping."""
 
     def __init__(self, station: Station, book: Book) -> None:
         self._station = station
@@ -119,7 +119,7 @@ class _Talker:
         self._number += 1
         message_id = f"{self._station.name}-{self._number}".encode()
         message = traffic.meter_values(message_id, b"2026-11-21T09:00:00.000Z", self._number)
-        if self._number % 7 == 0:
+        if self._number % 20 == 0:
             third = len(message) // 3
             self._send_parts([message[:third], message[third:2 * third], message[2 * third:]], TEXT)
             return
@@ -137,33 +137,45 @@ class _Talker:
             self._station.transport.write(data)
 
 
-def _records(path: Path) -> Iterable[Record]:
-    return open_capture(path).records()
+@dataclass(slots=True)
+class Recorded:
+    """What the capture holds for one receiver of one connection; `begun` are messages that broke off."""
+
+    whole: Counter[Message] = field(default_factory=Counter)
+    begun: list[bytes] = field(default_factory=list)
+
+    def lacks(self, received: Received) -> list[Message]:
+        lacking = list((received.whole - self.whole).elements())
+        if received.begun is not None and not self._holds_begun(received.begun):
+            lacking.append(("begun", received.begun))
+        return lacking
+
+    def _holds_begun(self, begun: bytes) -> bool:
+        return any(data.startswith(begun) for data in [*self.begun, *(data for _, data in self.whole)])
 
 
-def _compare(book: Book, records: list[Record], after_s: float) -> Kill:
-    targets = {record.connection: record.target for record in records if isinstance(record, Opened)}
-    recorded: dict[tuple[str | None, Side], Counter[Message]] = defaultdict(Counter)
-    broken: dict[tuple[str | None, Side], list[bytes]] = defaultdict(list)
-    seen: dict[str, list[int]] = defaultdict(list)
-    said = 0
+def compare(book: Book, records: Iterable[Record], after_s: float) -> Kill:
+    """What reached the receivers against what the capture holds."""
+    targets: dict[str, str | None] = {}
+    recorded: dict[tuple[str | None, Side], Recorded] = defaultdict(Recorded)
+    seen: dict[str, set[int]] = defaultdict(set)
+    owned: dict[str, set[int]] = defaultdict(set)
     for record in records:
-        if isinstance(record, Gap):
-            said += record.lost
+        if isinstance(record, Opened):
+            targets[record.connection] = record.target
+        elif isinstance(record, Gap):
+            owned[record.connection].update(range(record.first_seq, record.first_seq + record.lost))
         elif isinstance(record, FrameRecord):
-            place = targets.get(record.connection), record.to
-            seen[record.connection].append(record.seq)
-            broken[place].append(record.data) if record.incomplete else recorded[place].update(
-                [(record.opcode, record.data)])
-    said += sum(max(numbers) - len(numbers) for numbers in seen.values())
-    lost = [f"{receiver} of {target}: {opcode} {data[:60]!r}" for (target, receiver), received in book.items()
-            for opcode, data in (received.whole - recorded[target, receiver]).elements()]
-    lost += [f"{receiver} of {target}: begun {received.begun[:60]!r}" for (target, receiver), received in book.items()
-             if received.begun is not None and not _began(received.begun, broken[target, receiver],
-                                                          recorded[target, receiver])]
-    return Kill(after_s, sum(received.whole.total() for received in book.values()),
-                sum(len(numbers) for numbers in seen.values()), len(lost), said, tuple(lost[:5]))
-
-
-def _began(begun: bytes, broken: list[bytes], whole: Counter[Message]) -> bool:
-    return any(data.startswith(begun) for data in broken) or any(data.startswith(begun) for _, data in whole)
+            seen[record.connection].add(record.seq)
+            place = recorded[targets.get(record.connection), record.to]
+            if record.incomplete:
+                place.begun.append(record.data)
+            else:
+                place.whole[record.opcode, record.data] += 1
+    for connection, numbers in seen.items():
+        owned[connection] |= set(range(1, max(numbers))) - numbers
+    lost = [f"{receiver} of {target}: {kind} {data[:60]!r}" for (target, receiver), received in book.items()
+            for kind, data in recorded[target, receiver].lacks(received)]
+    return Kill(after_s, got=sum(received.whole.total() for received in book.values()),
+                recorded=sum(map(len, seen.values())), lost=len(lost), said=sum(map(len, owned.values())),
+                examples=tuple(lost[:5]))

@@ -19,4 +19,5 @@ def test_no_forwarded_frame_is_missing_after_kill_9(tmp_path: Path) -> None:
     kills = list(kill(TIMES, STATIONS, seed, tmp_path))
     assert len(kills) == TIMES
     assert [one.examples for one in kills if one.lost] == [], f"seed {seed}"
-    assert all(one.got > 0 and one.recorded >= one.got for one in kills), kills
+    assert all(one.recorded >= one.got for one in kills), kills
+    assert sum(one.got for one in kills) > TIMES * 200, "that was no load"
