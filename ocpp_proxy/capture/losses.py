@@ -16,7 +16,7 @@ from ocpp_proxy.core.record import Entry, FrameRecord, Gap, Opened, Part, Record
 
 MAX_CONNECTIONS = 10_000
 MAX_LATE = 10_000
-CHUNK = 500  # lines: what may be written at once without holding up the frames
+CHUNK = 100  # lines: what may be written at once without holding up the frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,18 +42,19 @@ def test_a_writer_that_never_rests_is_held_when_the_log_has_grown(
 ) -> None:
     monkeypatch.setattr(checkpoint, "LOG_LIMIT_PAGES", limit_pages)
     passes: list[bool] = []
-    enough = threading.Event()
+    known, enough = threading.Event(), threading.Event()
 
     def never_done(_: sqlite3.Connection) -> int:
+        assert known.wait(10)
         passes.append(writing.locked())
         if len(passes) >= 12:
             enough.set()
         return len(passes) + 2
 
+    monkeypatch.setattr(checkpoint, "_pass", never_done)
     recorder = make_recorder()
     writing = recorder._store._checkpointer.writing  # type: ignore[union-attr]
-    recorder.write([opened(), frame(1, b"x" * 500_000)])
-    monkeypatch.setattr(checkpoint, "_pass", never_done)
+    known.set()
     assert enough.wait(10)
     one_round = [False] * checkpoint._PASSES + [True] * is_held
     assert passes[:10] == (one_round * 3)[:10]
