@@ -31,6 +31,7 @@ class Conformant:
     connectors = 2
     has_modem = True
     keeps_transactions = True
+    vendor_error_code: str | None = "E-041"  # of every fault in 1.6; None where the vendor has none
     tells_security_events = False  # in 1.6, where they belong to an extension
     reboot_s = 15.0
 
@@ -91,6 +92,7 @@ class WallboxCpb1(Conformant):
     next_firmware = "4.3.7"
     connectors = 1
     has_modem = False
+    vendor_error_code = None
     keeps_transactions = False
 
     def serial(self, seed: int) -> str:

@@ -114,6 +114,11 @@ class Endpoint(ChargePoint):  # type: ignore[misc] # the package has no type inf
         """A SEND of OCPP 2.1: no answer, any time."""
         await self._send(json.dumps([6, str(self._unique_id_generator()), action, payload], separators=(",", ":")))
 
+    async def quiet(self) -> None:
+        """Wait until no CALL of ours is open."""
+        async with self._call_lock:
+            return
+
     async def serve(self) -> None:
         """Read until the connection is closed; then every open CALL has failed."""
         try:

@@ -287,13 +287,14 @@ class SimulatedStation:
         self._reachable.set()
 
     async def _drop(self, *, abrupt: bool) -> None:
-        connection = self._connection
-        if connection is None:
+        connection, endpoint = self._connection, self._endpoint
+        if connection is None or endpoint is None:
             return
         if abrupt:
             connection.transport.abort()
             await connection.wait_closed()
         else:
+            await endpoint.quiet()
             await connection.close(1001, "reboot")
 
     async def charge(

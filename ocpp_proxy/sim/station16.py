@@ -142,7 +142,9 @@ class Station16:
         payload = {"connectorId": connector.number, "errorCode": connector.error, "status": connector.status,
                    "timestamp": self.clock.timestamp()}
         if connector.error != "NoError":
-            payload |= {"info": connector.info, "vendorId": self.host.behaviour.vendor, "vendorErrorCode": "E-041"}
+            payload["info"] = connector.info
+            if code := self.host.behaviour.vendor_error_code:
+                payload |= {"vendorId": self.host.behaviour.vendor, "vendorErrorCode": code}
         if await self.host.say("StatusNotification", payload, triggered=triggered) is not None:
             connector.told = said
 

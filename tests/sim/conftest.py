@@ -64,7 +64,8 @@ class Frames:
                 yield caller, frame[2], frame[3], answer
 
     def invalid(self) -> list[str]:
-        """What breaks a schema, in either direction. A SEND's schema has the action's bare name."""
+        """What breaks a schema, in either direction, and what ended in a mistake of ours. A SEND's schema has the
+        action's bare name."""
         suffix = "" if self.version == "1.6" else "Request"
         errors = []
         for _, frame in self.passed:
@@ -73,6 +74,8 @@ class Frames:
         for _, action, request, answer in self.exchanges():
             errors += [(action, error.message)
                        for error in validator(self.version, action + suffix).iter_errors(request)]
+            if answer is not None and answer[2] == "InternalError":
+                errors.append((action, str(answer[3])))
             if answer is not None and answer[0] == 3:
                 errors += [(action, error.message)
                            for error in validator(self.version, action + "Response").iter_errors(answer[2])]

@@ -55,6 +55,17 @@ def test_the_wallbox_implements_no_trigger(pair):
     asyncio.run(story())
 
 
+def test_the_wallbox_has_no_vendor_error_codes(pair):
+    async def story():
+        async with pair(behaviour="wallbox-cpb1") as both:
+            await both.station.fault(1, "GroundFailure")
+            told = both.frames.calls("StatusNotification")[-1]
+            assert (told["status"], told["errorCode"]) == ("Faulted", "GroundFailure")
+            assert not {"vendorErrorCode", "vendorId"} & set(told)
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("action", ["ReserveNow", "GetLog"])
 def test_the_wallbox_says_what_it_lacks(pair, action):
     requests = {"ReserveNow": {"connectorId": 1, "expiryDate": "2099-01-01T00:00:00Z", "idTag": "A",

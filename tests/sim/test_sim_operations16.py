@@ -121,6 +121,8 @@ def test_a_reset_stops_the_session_and_boots(pair, kind, reason, code):
             assert actions.index("StopTransaction") < actions.index("BootNotification")
             assert actions[-3:] == ["StatusNotification"] * 3
             assert link.close_code == code
+            if kind == "Soft":
+                assert all(answer for *_, answer in both.frames.exchanges())
 
     asyncio.run(story())
 
