@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class BadInput(Exception):
+class BadInput(Exception):  # noqa: N818  # named for what the user reads, it is no programming error
     """A file, option or argument that cannot be used. The command line prints it on one line and exits with 2.
 
     `what` says what is wrong and what was expected, allowed values included; `file` and `line` (from 1) say where.

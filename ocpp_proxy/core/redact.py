@@ -170,7 +170,8 @@ def _is_secret_string(node: Node) -> bool:
 
 
 def _names(key: Node, value: Node) -> bool:
-    """Whether this member says that its object holds a secret, like "key": "AuthorizationKey"; 2.x has "variable": {"name": …}."""
+    """Whether this member says that its object holds a secret: 1.6 has "key": "AuthorizationKey", 2.x "variable":
+    {"name": "BasicAuthPassword"}."""
     if _fold(key.value) not in _NAMING:
         return False
     if value.kind == "object":

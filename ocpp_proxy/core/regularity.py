@@ -1,10 +1,10 @@
 """What is irregular about a frame once the version and the sender are known.
 
-Decides whether type, action, direction and error code are the version's. Refuses to look into payloads (`schema`) and at
-other frames (`exchange`).
+Decides whether type, action, direction and error code are the version's. Refuses to look into payloads (`schema`) and
+at other frames (`exchange`).
 
-Source: OCPP-J 1.6 sections 4.1.3, 4.2.1 and table 7; OCPP 2.0.1 and 2.1 Part 4 sections 4.1.3, 4.1.6, 4.2.3, 4.2.4, 4.3;
-the messages of each version as in `vocabulary`.
+Source: OCPP-J 1.6 sections 4.1.3, 4.2.1 and table 7; OCPP 2.0.1 and 2.1 Part 4 sections 4.1.3, 4.1.6, 4.2.3, 4.2.4 and
+4.3; the messages of each version as in `vocabulary`.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class _Compiled:
 
     def __init__(self, version: Version, schema: Schema) -> None:
         self.version = version
-        self.schema = {keyword: value for keyword, value in schema.items() if keyword not in ("$schema", "$id", "id")}
+        self.schema = _tidy({keyword: value for keyword, value in schema.items() if keyword not in ("$schema", "$id")})
         self.quick = Draft6Validator(self.schema, validate_formats=True, formats={"uri": is_uri})
         self._exact: Draft6Validator | None = None
 
@@ -96,11 +96,10 @@ class Schemas:
         if payload is None:
             payload = {}
         try:
-            if compiled.quick.is_valid(payload):
-                return ()
-            return tuple(_errors(compiled, payload))
-        except UnicodeEncodeError:
-            return self.check(version, action, part, _encodable(payload))
+            try:
+                return () if compiled.quick.is_valid(payload) else _errors(compiled, payload)
+            except UnicodeEncodeError:
+                return _errors(compiled, _encodable(payload))
         except (ValueError, RecursionError) as error:
             return (SchemaError("schema-other", "", f"cannot be checked: {error}", None, "a plain JSON object"),)
 
@@ -117,15 +116,34 @@ class Schemas:
         return self._compiled[key]
 
 
+def _tidy(schema: Any) -> Any:
+    """The same schema in a form whose errors can be told apart: without the "additionalProperties" that the files put
+    on enumerations, where it means nothing, and with "properties" wherever it stands, so that each extra one is named.
+    """
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tidy = {keyword: _tidy(value) for keyword, value in schema.items()}
+    if tidy.get("additionalProperties") is False:
+        if tidy.get("type") == "object":
+            tidy.setdefault("properties", {})
+        elif isinstance(tidy.get("type"), str):
+            del tidy["additionalProperties"]
+    return tidy
+
+
 def _name(version: Version, action: str, part: Part) -> str:
     if part == "response":
         return f"{action}Response"
     return action if version == "1.6" or ACTIONS[version][action].kind == "send" else f"{action}Request"
 
 
-def _errors(compiled: _Compiled, payload: Any) -> list[SchemaError]:
+def _errors(compiled: _Compiled, payload: Any) -> tuple[SchemaError, ...]:
     errors = [error for found in compiled.exact.iter_errors(payload) for error in _explain(found, compiled, payload)]
-    return sorted(errors, key=lambda error: (error.pointer, error.rule, error.message))
+    mistyped = {error.pointer for error in errors if error.rule == "schema-type"}
+    errors = [error for error in errors if error.rule != "schema-enum" or error.pointer not in mistyped]
+    return tuple(sorted(errors, key=lambda error: (error.pointer, error.rule, error.message)))
 
 
 def _explain(found: ValidationError, compiled: _Compiled, payload: Any) -> Iterator[SchemaError]:

@@ -1,8 +1,8 @@
 """What is a secret, and where in a text it stands.
 
 Decides which names announce a secret and which parts of a URL, a key file or a line of settings are one. Refuses to
-know frames and headers (`redact`, `credentials`). Better too much than too little: what is taken for a secret is replaced
-by asterisks of the same number, so that lengths can still be judged.
+know frames and headers (`redact`, `credentials`). Better too much than too little: what is taken for a secret is
+replaced by asterisks of the same number, so that lengths can still be judged.
 
 Source: OCPP-J 1.6 section 6.2.2; Improved security for OCPP 1.6-J edition 3, A01.FR.09 and A01.FR.12; OCPP 2.0.1 Part 2
 A01.FR.09 (passwords are not disclosed in logs); RFC 3986 section 3.2.1; RFC 7468.
