@@ -28,7 +28,9 @@ def open_for_writing(path: Path, header: CaptureHeader, patience_s: float) -> sq
     except sqlite3.Error as error:
         if is_new:
             _remove(path)
-        raise BadInput(f"cannot be written: {error}", str(path)) from None
+        is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        what = "another program is using it" if is_busy else error
+        raise BadInput(f"cannot be written: {what}", str(path)) from None
     except BadInput:
         if is_new:
             _remove(path)

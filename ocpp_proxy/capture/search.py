@@ -116,6 +116,7 @@ def _index_inside(capture: DatabaseCapture) -> None:
                     f"INSERT INTO {_WORDS} (rowid, data) SELECT n, data FROM frame "  # noqa: S608 — our own names
                     f"WHERE n > (SELECT coalesce(max(id), 0) FROM {_WORDS}_docsize)")
                 connection.commit()
+            connection.execute("PRAGMA journal_mode = DELETE")  # so that the one file is left
     except sqlite3.Error:  # a reader in the way, a full disk: the search finds another way
         pass
     finally:

@@ -130,6 +130,15 @@ class TestIndex:
         assert found(path, "heartbeat") == [("c1", 4), ("c2", 1)]
         assert indexed(path) is None
 
+    def test_what_a_killed_writer_left_is_put_in_order(self, tmp_path: Path) -> None:
+        path = in_form(tmp_path, "db")
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+        assert found(path, "heartbeat") == [("c1", 4), ("c2", 1)]
+        assert indexed(path) == 8
+        assert path.read_bytes()[18:20] == b"\x01\x01"  # no log wanted any more
+
     def test_a_capture_without_frames_has_nothing_to_find(self, tmp_path: Path) -> None:
         path = record_into(tmp_path / "b.db", [opened()])
         assert found(path, "heartbeat") == []
