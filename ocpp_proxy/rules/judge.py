@@ -53,8 +53,10 @@ class Judge:
         """What there is to say about the frame, the framing first."""
         frame, exchange = seen.frame, seen.correlation.exchange
         found = _NONE
-        if defects := (*frame.defects, *irregularities(frame, self.version, seen.side)):
-            found = list(self._defects(defects, seen, session))
+        irregular = irregularities(frame, self.version, seen.side)
+        if irregular or frame.defects:
+            found = [*self._defects(frame.defects, seen, session, vary=True),
+                     *self._defects(irregular, seen, session, vary=False)]
         for remark in seen.remarks:
             if (bound := self._index.remarks.get(remark)) is not None:
                 found = [*found, self._remark(bound, remark, seen, session)]
@@ -82,12 +84,12 @@ class Judge:
             found = [*found, *self._checked(rules, _parts(exchange), seen, session)]
         return found
 
-    def _defects(self, defects: tuple[Defect, ...], seen: Seen, session: Session) -> Iterator[Found]:
+    def _defects(self, defects: tuple[Defect, ...], seen: Seen, session: Session, *, vary: bool) -> Iterator[Found]:
+        """`vary`: the defects' messages name what differs each time and makes no other finding (an id, an offset)."""
         for defect in defects:
             if (bound := self._index.defects.get(defect.code)) is not None:
-                place = _place(seen, session)
-                pointer = _in_payload(defect.pointer, seen.frame)
-                yield Found(bound.noted(place, defect.message, pointer), defect.code)
+                finding = bound.noted(_place(seen, session), defect.message, _in_payload(defect.pointer, seen.frame))
+                yield Found(finding, defect.code if vary else None)
 
     def _remark(self, bound: BoundRule, remark: str, seen: Seen, session: Session) -> Found:
         return Found(bound.noted(_place(seen, session), _DETAILS.get(remark, "")))

@@ -32,7 +32,8 @@ class Reference:
     versions: tuple[Version, ...]
 
     def __str__(self) -> str:
-        return f"{self.document}, {self.section} ({self.strength})" if self.section else self.document
+        place = f"{self.document}, {self.section}" if self.section else self.document
+        return f"{place} ({self.strength})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,98 @@
+"""How the checks of a rule run over an exchange, and how what they find is said."""
+
+import pytest
+
+from ocpp_proxy.core.session import Session
+from ocpp_proxy.rules.bound import BoundRule, Place
+from ocpp_proxy.rules.expect import ABSENT
+
+
+def place(session=None, **fields):
+    given = {"connection": "c1", "session": session or Session("S"), "seq": 5, "sender": "station", "evidence": (4, 5),
+             "action": "Reset"}
+    return Place(**(given | fields))
+
+
+def hits(bound, request=ABSENT, response=ABSENT, error=ABSENT):
+    return [hit for check in bound.checks if (hit := check.run((request, response, error))) is not None]
+
+
+def exchange_rule(make_rule, check, **keys):
+    rule = make_rule("r", given={"kind": "exchange", "action": "Reset"}, checks=[check], **keys)
+    return BoundRule(rule, "1.6")
+
+
+def test_a_check_is_about_the_part_it_names(make_rule):
+    bound = exchange_rule(make_rule, {"in": "response", "field": "/status", "expect": {"one_of": ["Accepted"]}})
+    assert hits(bound, request={"status": "X"}, error={"status": "X"}) == []
+    assert hits(bound, response={"status": "Accepted"}) == []
+    (hit,) = hits(bound, request={}, response={"status": "Rejected"})
+    assert (hit.part, hit.pointer, hit.seen, hit.expected) == ("response", "/status", "Rejected", "one of Accepted")
+
+
+def test_a_check_is_judged_only_where_its_preconditions_hold(make_rule):
+    check = {"in": "response", "field": "/status", "expect": {"equals": "Accepted"},
+             "when": [{"in": "request", "field": "/type", "expect": {"equals": "Soft"}},
+                      {"in": "request", "field": "/type", "expect": "present"}]}
+    bound = exchange_rule(make_rule, check)
+    assert len(hits(bound, {"type": "Soft"}, {"status": "Rejected"})) == 1
+    assert hits(bound, {"type": "Hard"}, {"status": "Rejected"}) == []
+    assert hits(bound, {}, {"status": "Rejected"}) == []
+    assert hits(bound, ABSENT, {"status": "Rejected"}) == []
+
+
+@pytest.mark.parametrize("payload", [None, [], "text", 3, {"status": {"a": [1]}}, {"status": None}])
+def test_a_check_bears_any_payload(make_rule, payload):
+    for expect in ("present", "absent", "not_blank", {"one_of": ["A"]}, {"none_of": ["A"]}, {"matches": "A"}):
+        hits(exchange_rule(make_rule, {"in": "request", "field": "/status/a", "expect": expect}), request=payload)
+
+
+def test_a_finding_says_who_where_what_and_what_to_do(make_rule):
+    check = {"in": "response", "field": "/status", "expect": "present", "message": "{action} of the {sender}: {state}"}
+    bound = exchange_rule(make_rule, check, cause="C")
+    (hit,) = hits(bound, response={})
+    finding = bound.found(place(sender="csms", connector=2, transaction=7), hit)
+    assert finding.as_dict() == {
+        "rule": "r", "severity": "warning", "axis": "conformance", "at_fault": "csms",
+        "station": "S", "connection": "c1", "frames": [5], "frames_omitted": 0, "evidence": [["c1", 4], ["c1", 5]], "pointer": "/status", "connector": 2,
+        "transaction": 7, "message": "Reset of the CSMS: absent", "seen": None, "expected": "a value", "count": 1,
+        "references": ["D, 1 (shall)"],
+    }  # fmt: skip
+    assert (finding.cause, finding.fix) == ("C", "F")
+
+
+def test_what_a_peer_sent_is_not_taken_for_a_template(make_rule):
+    bound = exchange_rule(make_rule, {"in": "request", "field": "/a", "expect": "absent", "message": "{seen}"})
+    (hit,) = hits(bound, request={"a": "{sender} {nothing} {0}" + "x" * 500})
+    message = bound.found(place(), hit).message
+    assert message.startswith("{sender} {nothing} {0}xxx")
+    assert len(message) < 100
+
+
+def test_a_finding_cites_the_clauses_of_its_version(make_rule):
+    references = [{"document": "Old", "section": "1", "strength": "should", "versions": ["1.6"]},
+                  {"document": "New", "strength": "shall", "versions": ["2.1"]}]
+    rule = make_rule("r", given={"kind": "frame"}, references=references, message="{detail}")
+    assert BoundRule(rule, "1.6").noted(place(), "d").references == ("Old, 1 (should)",)
+    assert BoundRule(rule, "2.1").noted(place(), "d").references == ("New (shall)",)
+
+
+def test_the_severity_is_that_of_the_version(make_rule):
+    severity = {"1.6": "info", "2.0.1": "error", "2.1": "warning"}
+    rule = make_rule("r", given={"kind": "frame"}, severity=severity, message="m")
+    severities = [BoundRule(rule, version).noted(place(), "d").severity for version in ("1.6", "2.0.1", "2.1")]
+    assert severities == ["info", "error", "warning"]
+    assert rule.severity == "error"
+
+
+def test_a_rule_escalates_by_what_is_known_of_the_station(make_rule):
+    escalate = [{"when": {"claims_profile": "RemoteTrigger"}, "severity": "error", "axis": "conformance"}]
+    rule = make_rule("r", given={"kind": "frame"}, axis="compatibility", escalate=escalate, message="m")
+    for claimed, judged in [
+        (None, ("warning", "compatibility")),
+        (frozenset(), ("warning", "compatibility")),
+        (frozenset({"core"}), ("warning", "compatibility")),
+        (frozenset({"core", "remotetrigger"}), ("error", "conformance")),
+    ]:
+        finding = BoundRule(rule, "1.6").noted(place(Session("S", feature_profiles=claimed)), "d")
+        assert (finding.severity, finding.axis) == judged
