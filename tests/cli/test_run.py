@@ -104,13 +104,15 @@ def test_ready_line_and_file_say_where_it_listens_and_records(tmp_path: Path) ->
 
 def test_ctrl_c_ends_with_a_summary_and_everything_saved(tmp_path: Path) -> None:
     async def story() -> None:
-        async with csms() as upstream, running(upstream, tmp_path, "--capture", "x.db") as proxy:
-            async with connect(f"{proxy.ready['listen']}/CP1", subprotocols=["ocpp1.6"], proxy=None) as station:
-                await station.send(BOOT)
-                assert await station.recv() == ACCEPTED
-                code = await proxy.end(signal.SIGINT)
-                await station.wait_closed()
-                assert (station.close_code, code) == (1001, 130)
+        async with (
+            csms() as upstream, running(upstream, tmp_path, "--capture", "x.db") as proxy,
+            connect(f"{proxy.ready['listen']}/CP1", subprotocols=["ocpp1.6"], proxy=None) as station,
+        ):
+            await station.send(BOOT)
+            assert await station.recv() == ACCEPTED
+            code = await proxy.end(signal.SIGINT)
+            await station.wait_closed()
+            assert (station.close_code, code) == (1001, 130)
         for said in ("BootNotification", "boot-missing-iccid", "No ICCID (field absent)", "Summary", "CP1", "x.db"):
             assert said in proxy.out, said
         assert "\x1b" not in proxy.out
