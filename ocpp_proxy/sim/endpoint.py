@@ -48,7 +48,7 @@ class Reply:
 Handle: TypeAlias = Callable[[str, Payload], Awaitable[Reply]]
 
 
-class CallFailed(Exception):
+class CallFailed(Exception):  # noqa: N818 # named for what happened: often no error of anybody
     """No CALLRESULT came: `code` is the CALLERROR's, or TIMED_OUT, or CONNECTION_LOST."""
 
     def __init__(self, action: str, code: str, description: str = "") -> None:

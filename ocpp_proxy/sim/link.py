@@ -24,7 +24,7 @@ from ocpp_proxy.sim.endpoint import MUTE
 SUBPROTOCOLS: Final[dict[Version, str]] = {"1.6": "ocpp1.6", "2.0.1": "ocpp2.0.1", "2.1": "ocpp2.1"}
 
 
-class Unreachable(Exception):
+class Unreachable(Exception):  # noqa: N818 # named for what the user reads
     """The CSMS cannot be reached, or does not want this station. Says why on one line."""
 
 

@@ -14,7 +14,8 @@ from ocpp_proxy.sim.endpoint import Payload, Reply
 from ocpp_proxy.sim.jobs import status
 
 if TYPE_CHECKING:
-    from ocpp_proxy.sim.station16 import Connector, Station16
+    from ocpp_proxy.sim.connector import Connector
+    from ocpp_proxy.sim.station16 import Station16
 
 Operation16: TypeAlias = Callable[["Station16", Payload], Reply | Awaitable[Reply]]
 
@@ -61,7 +62,7 @@ def remote_start(station: Station16, request: Payload) -> Reply:
     wanted = request.get("connectorId")
     candidates = [connector for connector in station.connectors[1:] if wanted in (None, connector.number)]
     chosen = next((connector for connector in candidates if station.free(connector, token)), None)
-    if chosen is None or station.host.registration != "Accepted":
+    if chosen is None or not station.host.registration.accepted:
         return status("Rejected")
     profile = request.get("chargingProfile")
 
@@ -76,7 +77,7 @@ def remote_stop(station: Station16, request: Payload) -> Reply:
     wanted = request["transactionId"]
     session = next((connector.session for connector in station.connectors
                     if connector.session and connector.session.transaction_id == wanted), None)
-    if session is None or station.host.registration != "Accepted":
+    if session is None or not station.host.registration.accepted:
         return status("Rejected")
     return status("Accepted", lambda: session.stop("Remote"))
 
@@ -112,7 +113,7 @@ def unlock_connector(station: Station16, request: Payload) -> Reply:
 
 
 async def _trigger_boot(station: Station16, _connectors: list[Connector]) -> None:
-    station.host.register_now()
+    station.host.registration.ask_now()
 
 
 async def _trigger_heartbeat(station: Station16, _connectors: list[Connector]) -> None:
@@ -156,7 +157,7 @@ def trigger_message(station: Station16, request: Payload) -> Reply:
         return status("NotImplemented")
     if number is not None and not 0 <= number < len(station.connectors):
         return status("Rejected")
-    if message == "BootNotification" and station.host.registration == "Accepted":
+    if message == "BootNotification" and station.host.registration.accepted:
         return status("Rejected")
     connectors = station.connectors if number is None else [station.connectors[number]]
     return status("Accepted", lambda: station.host.spawn(_run(trigger, station, connectors), f"triggered {message}"))

@@ -84,7 +84,7 @@ def request_start(station: Station2x, request: Payload) -> Reply:
     token = identity["idToken"]
     chosen = next((evse for evse in station.evses[1:]
                    if wanted in (None, evse.number) and station.free(evse, token)), None)
-    if chosen is None or station.host.registration != "Accepted":
+    if chosen is None or not station.host.registration.accepted:
         return status("Rejected")
 
     async def start(evse: Evse) -> None:
@@ -98,7 +98,7 @@ def request_start(station: Station2x, request: Payload) -> Reply:
 def request_stop(station: Station2x, request: Payload) -> Reply:
     session = next((evse.session for evse in station.evses
                     if evse.session and evse.session.transaction_id == request["transactionId"]), None)
-    if session is None or station.host.registration != "Accepted":
+    if session is None or not station.host.registration.accepted:
         return status("Rejected")
     return status("Accepted", lambda: session.stop("Remote"))
 
@@ -167,7 +167,7 @@ def data_transfer(station: Station2x, request: Payload) -> Reply:
 
 
 async def _trigger_boot(station: Station2x, _evses: list[Evse]) -> None:
-    station.host.register_now()
+    station.host.registration.ask_now()
 
 
 async def _trigger_heartbeat(station: Station2x, _evses: list[Evse]) -> None:
@@ -222,7 +222,7 @@ def trigger_message(station: Station2x, request: Payload) -> Reply:
     if trigger is None:
         return status("NotImplemented")
     unclear = message == "StatusNotification" and dig(request, int, "evse", "connectorId") != 1
-    late = message == "BootNotification" and station.host.registration == "Accepted"
+    late = message == "BootNotification" and station.host.registration.accepted
     if unclear or late or (number is not None and not 0 < number < len(station.evses)):
         return status("Rejected")
     evses = station.evses[1:] if number is None else [station.evses[number]]

@@ -27,14 +27,12 @@ from ocpp_proxy.sim.clock import Pulse, ScaledClock
 from ocpp_proxy.sim.endpoint import CONNECTION_LOST, CallFailed, Endpoint, Observer, Payload, Reply, dig
 from ocpp_proxy.sim.link import Address, Backoff, Unreachable, dial
 from ocpp_proxy.sim.outbox import Outbox
+from ocpp_proxy.sim.registration import Registration
 from ocpp_proxy.sim.session import Session
 from ocpp_proxy.sim.station2x import Station2x
 from ocpp_proxy.sim.station16 import Station16
 from ocpp_proxy.sim.voice import Voice
 from ocpp_proxy.tasks import Tasks
-
-RETRY_S = 60.0  # until the next BootNotification where the CSMS names no interval
-
 
 VOICES: dict[Version, Callable[[Any], Voice]] = {"1.6": Station16, "2.0.1": Station2x, "2.1": Station2x}
 
@@ -62,7 +60,7 @@ class SimulatedStation:
         self._own_clock = clock is None
         self.seed = seed
         self.connectors = connectors or self.behaviour.connectors
-        self.registration: str | None = None
+        self.registration = Registration(self.clock)
         self.ready = asyncio.Event()
         self._turn = Pulse()
         self.settings_changed = Pulse()
@@ -75,10 +73,7 @@ class SimulatedStation:
         self._connection: ClientConnection | None = None
         self._reachable = asyncio.Event()
         self._reachable.set()
-        self._boot_reason: str | None = "PowerUp"
         self._off_s = 0.0
-        self._boot_now = asyncio.Event()
-        self._boot_due_s = 0.0
         self._failure: BaseException | None = None
         self._stopped = asyncio.Event()
         self._tasks = Tasks(self._fail)
@@ -181,7 +176,7 @@ class SimulatedStation:
             await connection.close()
 
     async def _speak(self, online: Tasks) -> None:
-        booted = self._boot_reason
+        booted = self.registration.reason
         if booted is not None and not await self._register():
             return
         self.outbox.online = True
@@ -194,32 +189,17 @@ class SimulatedStation:
                 await self.say("Heartbeat", {})
 
     async def _register(self) -> bool:
-        """Send BootNotifications until one is Accepted; False if the connection is lost before."""
-        while True:
-            self._boot_now.clear()
-            triggered = await self.clock.wait(self._boot_now, self._boot_due_s - self.clock.seconds())
-            reason = "Triggered" if triggered else self._boot_reason or "PowerUp"
-            interval_s = 0.0
-            try:
-                response = await self.call("BootNotification", self.voice.boot_request(reason))
-            except CallFailed as failure:
-                if failure.code == CONNECTION_LOST:
-                    return False
-            else:
-                self.registration = dig(response, str, "status")
-                interval_s = float(dig(response, int, "interval") or 0)
-            if self.registration == "Accepted":
-                self._boot_reason = None
-                self._set_clock(response)
-                if interval_s > 0:
-                    self.voice.heartbeat_interval_s = interval_s
-                return True
-            self._boot_due_s = self.clock.seconds() + (interval_s if interval_s > 0 else RETRY_S)
-
-    def _set_clock(self, response: Payload) -> None:
+        """Whether the CSMS accepted the boot; False if the connection is lost before."""
+        response = await self.registration.obtain(
+            lambda reason: self.call("BootNotification", self.voice.boot_request(reason)))
+        if response is None:
+            return False
+        if (interval_s := dig(response, int, "interval") or 0) > 0:
+            self.voice.heartbeat_interval_s = interval_s
         if self._own_clock:
             with contextlib.suppress(ValueError):
                 self.clock.set(Instant.parse(dig(response, str, "currentTime") or ""))
+        return True
 
     # Messages
 
@@ -229,7 +209,7 @@ class SimulatedStation:
     @property
     def online(self) -> bool:
         """Connected and accepted: anything may be sent."""
-        return self._endpoint is not None and self.registration == "Accepted" and self._boot_reason is None
+        return self._endpoint is not None and self.registration.accepted
 
     async def call(self, action: str, payload: Payload) -> Payload:
         """A CALL now, whatever the registration; raises CallFailed."""
@@ -240,7 +220,7 @@ class SimulatedStation:
     async def say(self, action: str, payload: Payload, *, triggered: bool = False) -> Payload | None:
         """A CALL that is not worth keeping: None where it cannot be sent or gets no CALLRESULT. `triggered` ones
         are sent while the registration is pending, too."""
-        if not self.online and not (triggered and self.registration == "Pending"):
+        if not self.online and not (triggered and self.registration.status == "Pending"):
             return None
         try:
             return await self.call(action, payload)
@@ -253,7 +233,7 @@ class SimulatedStation:
             await self._endpoint.send(action, payload)
 
     async def _answer(self, action: str, payload: Payload) -> Reply:
-        if self.registration == "Rejected":
+        if self.registration.status == "Rejected":
             if self.version == "1.6":
                 return Reply(None)
             raise SecurityError("this station is not registered")
@@ -263,19 +243,14 @@ class SimulatedStation:
         reply = operation(self.voice, payload)
         return reply if isinstance(reply, Reply) else await reply
 
-    def register_now(self) -> None:
-        """Send the next BootNotification without waiting for its time, as a trigger asks."""
-        self._boot_now.set()
-
     # What happens to a station
 
     async def reboot(self, reason: str = "PowerUp", *, abrupt: bool = True) -> None:
         """Drop the link (with a close frame unless `abrupt`), stay off for a while, start again with a
         BootNotification. `reason` is what OCPP 2.x calls it."""
-        self._boot_reason, self._boot_due_s = reason, 0.0
-        self._off_s = self.behaviour.reboot_s
+        self._off_s = self.behaviour.reboot_s if self._connection else 0.0
         await self._drop(abrupt=abrupt)
-        self.registration = None
+        self.registration.boot(reason)
         self.voice.power_lost()
 
     async def go_offline(self) -> None:

@@ -9,9 +9,9 @@ Source: OCPP 1.6 sections 3.4, 3.5, 3.16, 4.1 to 4.10, 9.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ocpp_proxy.sim.connector import Connector
 from ocpp_proxy.sim.endpoint import Payload, dig
 from ocpp_proxy.sim.jobs import Certificates
 from ocpp_proxy.sim.meter import Meter, sampled16
@@ -29,33 +29,6 @@ SETTINGS: Final[dict[Setting, str]] = {
     "cache": "AuthorizationCacheEnabled", "local list": "LocalAuthListEnabled", "local first": "LocalPreAuthorize",
     "local offline": "LocalAuthorizeOffline", "unknown offline": "AllowOfflineTxForUnknownId",
 }
-
-
-@dataclass(slots=True, eq=False)
-class Connector:
-    """Number 0 is the station itself. `told` is what the CSMS last heard of status and error."""
-
-    number: int
-    meter: Meter
-    status: str = "Available"
-    error: str = "NoError"
-    info: str = ""
-    operative: bool = True
-    plugged: bool = False
-    session: Session | None = None
-    reservation: Payload | None = None
-    told: tuple[str, str] | None = None
-
-    @property
-    def resting(self) -> str:
-        """The status where no session runs."""
-        if self.error != "NoError":
-            return "Faulted"
-        if not self.operative:
-            return "Unavailable"
-        if self.plugged:
-            return "Finishing"
-        return "Reserved" if self.reservation else "Available"
 
 
 class Station16:

@@ -290,14 +290,18 @@ class Station2x:
             await self.update_status(evse)
             if evse.session is not None:
                 evse.session.stop("Fault")
-        name = {"name": "ChargingStation"} if connector == 0 else {
-            "name": "Connector", "evse": {"id": connector, "connectorId": 1}}
-        await self.notify(name, "Problem", "true", "Alerting", techCode=error, techInfo=info or "simulated fault")
+        await self.notify(_faulty(connector), "Problem", "true", "Alerting", techCode=error,
+                          techInfo=info or "simulated fault")
 
     async def clear_fault(self, connector: int) -> None:
         for evse in self.evses if connector == 0 else [self.evses[connector]]:
             evse.fault = ""
             await self.update_status(evse)
-        name = {"name": "ChargingStation"} if connector == 0 else {
-            "name": "Connector", "evse": {"id": connector, "connectorId": 1}}
-        await self.notify(name, "Problem", "false", "Alerting", cleared=True)
+        await self.notify(_faulty(connector), "Problem", "false", "Alerting", cleared=True)
+
+
+def _faulty(connector: int) -> Payload:
+    """The component that a fault is told of; connector 0 is the station."""
+    if connector == 0:
+        return {"name": "ChargingStation"}
+    return {"name": "Connector", "evse": {"id": connector, "connectorId": 1}}
