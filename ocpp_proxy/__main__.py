@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -18,7 +17,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is as INTERFACE of the commands says (`ocpp-proxy --help`)."""
     try:
         code = app.main(arguments, prog_name="ocpp-proxy", standalone_mode=False)
-        sys.stdout.flush()
     except BadInput as error:
         click.echo(f"ocpp-proxy: {error}", err=True)
         return USAGE
@@ -27,10 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code if isinstance(error, click.UsageError) else USAGE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read us has enough; the interpreter must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return code if isinstance(code, int) else 0
 
 

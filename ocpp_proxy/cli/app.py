@@ -5,6 +5,8 @@ Commands are imported when they are asked for, so that `--help` and `--version` 
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,17 @@ class CommandTable(click.Group):
         if name and not name.startswith("-") and name not in COMMANDS:
             ctx.fail(f"there is no command {name!r}; known: {', '.join(COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Whoever read our output has enough: no error. (click would make it exit code 1, which means findings.)"""
+        try:
+            result: object = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The interpreter must not complain either, when it flushes at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

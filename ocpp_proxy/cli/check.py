@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.text import Text
 
+from ocpp_proxy.cli.output import Stdout
 from ocpp_proxy.core.finding import SEVERITIES
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.schema import Schemas
@@ -76,7 +76,7 @@ def fails(analysis: Analysis, fail_on: str) -> bool:
 
 def print_report(path: Path, analysis: Analysis, *, last: bool = True) -> None:
     """The report in words, on stdout."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Stdout()
     found = as_text.deviations(analysis.findings)
     frames = quoted(path, {frame for deviation in found for frame in deviation.evidence})
     for text, style in as_text.report(analysis, found, frames, min(console.width, WIDEST)):

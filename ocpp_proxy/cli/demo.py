@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from ocpp_proxy.cli.check import print_report
+from ocpp_proxy.cli.output import Stdout
 from ocpp_proxy.cli.run import GAP, notice
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.demo import EXPECTED, play
@@ -30,7 +30,7 @@ Example:
 def command(out: Path) -> None:
     """Simulated station, proxy and simulated CSMS on free loopback ports: a boot, statuses, a charging session, a
     TriggerMessage that is not implemented. Ends by itself in under a minute, with a check of the capture."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Stdout(soft_wrap=True)
     outcome = run_on_fast_loop(play(out, console, notice))
     click.echo(f"\n$ ocpp-proxy check {outcome.capture}")
     again = analyse(outcome.capture, Pipeline(load_rules(), Schemas(load_schema)), lambda _: None)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from ocpp_proxy.capture.jsontext import dumps
+from ocpp_proxy.cli.output import Stdout
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rule_tests import run
 from ocpp_proxy.files.rules import bundled_folder, load_rules, read_folder
@@ -51,7 +51,7 @@ def list_rules(form: str, rules_folder: Path | None) -> None:
     if form == "json":
         click.echo(dumps([_as_dict(rule) for rule in rules]))
         return
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Stdout()
     longest = max(len(rule.id) for rule in rules)
     for rule in rules:
         profile = f" [profile {', '.join(rule.profiles)}]" if rule.profiles else ""
@@ -80,7 +80,7 @@ Example:
 def explain(rule_id: str, rules_folder: Path | None) -> None:
     """What a rule looks for, why it matters, its usual cause, what to do about it, its clauses and an example."""
     rule = load_rules(rules_folder).find(rule_id)
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Stdout()
     width = min(console.width, WIDEST)
     for text, style in _explanation(rule, width):
         console.print(Text(text, style), soft_wrap=True)

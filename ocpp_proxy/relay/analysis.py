@@ -1,6 +1,7 @@
 """Thinks after the bytes have left: feeds the pipeline behind the running relay.
 
-Decides when the analysis runs: in slices between the relay's own work, so that it never stands before a frame.
+Decides when the analysis runs: in slices between the relay's own work, so that it never stands before a frame. Once a
+second it passes the time on, to rules with deadlines, to views, and to the recorder, which may have a gap to mend.
 Refuses to know what the analysis says: events go to the listeners, findings into the capture.
 """
 
@@ -89,6 +90,7 @@ class Analysis:
 
     def _tick(self) -> None:
         at = now()
+        self._recorder.retry()
         self._tell(self._guarded(lambda: self._pipeline.tick(at), "the clock"))
         for listener in self._listeners:
             listener.tick(at)

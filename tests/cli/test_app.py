@@ -59,3 +59,13 @@ def test_command_line_over_environment_over_file(
     assert done.returncode == 2
     assert blamed in done.stderr
     assert "wss://" in done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    with subprocess.Popen([sys.executable, "-m", "ocpp_proxy", "rules", "list", "--format", "json"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listing:
+        assert listing.stdout is not None
+        assert listing.stderr is not None
+        listing.stdout.close()
+        assert listing.stderr.read() == ""
+        assert listing.wait(60) == 0
