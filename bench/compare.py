@@ -7,14 +7,14 @@ each round first. Refuses to judge (`bench.targets`) and to print (`bench.table`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
 from bench import loop, process, stations, traffic
-from bench.stations import LostConnection, Measured
-from bench.subjects import SUBJECTS, NotInstalled, Running, Subject
+from bench.stations import LostConnectionError, Measured
+from bench.subjects import SUBJECTS, NotInstalledError, Running, Subject
 
 BASELINE, YARDSTICK = "direct", "bare"
 OPEN_FILES = 8192
@@ -22,11 +22,28 @@ SETTLE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """`stations` that ask again `pause_s` after each answer; 0: at once, as fast as the way lets them."""
+
+    name: str
+    title: str
+    stations: int
+    pause_s: float = 0.0
+
+
+ONE, BUSY, CALM = "1", "20", "20-calm"
+LOADS = (
+    Load(ONE, "1 station", 1),
+    Load(BUSY, "20 stations", 20),
+    Load(CALM, "20, resting", 20, 0.05),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     rounds: int = 4
-    connections: tuple[int, ...] = (1, 20)
     warm_up_s: float = 0.3
-    measure_s: float = 1.5
+    measure_s: float = 1.2
     idle_stations: int = 1000
 
 
@@ -35,10 +52,10 @@ QUICK = Settings(rounds=2, warm_up_s=0.2, measure_s=0.5, idle_stations=250)
 
 @dataclass(slots=True)
 class Row:
-    """Figures of one peer. `rounds[n]` are the measurements at n connections; `trouble` says why some lack."""
+    """Figures of one peer. `rounds` holds the measurements by load; `trouble` says why some are missing."""
 
     subject: Subject
-    rounds: dict[int, list[Measured]]
+    rounds: dict[str, list[Measured]]
     idle_bytes: float | None = None
     trouble: str | None = None
 
@@ -49,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """At one number of connections. `cpu_ratio`: to the bare relay; `added_*`: beyond the direct way."""
+    """Under one load. `cpu_ratio`: to the bare relay; `added_*`: beyond the direct way."""
 
     messages_per_s: float
     p50_us: float
@@ -66,12 +83,12 @@ class Comparison:
     settings: Settings
     rows: dict[str, Row] = field(default_factory=dict)
 
-    def figures(self, name: str, connections: int) -> Figures | None:
+    def figures(self, name: str, load: str) -> Figures | None:
         """None where this peer could not be measured."""
-        taken = self.rows[name].rounds[connections]
+        taken = self.rows[name].rounds[load]
         if not taken:
             return None
-        direct, bare = (self.rows[of].rounds[connections] for of in (BASELINE, YARDSTICK))
+        direct, bare = (self.rows[of].rounds[load] for of in (BASELINE, YARDSTICK))
         p50, p99 = ([percentile_us(one, share) for one in taken] for share in (0.50, 0.99))
         cpu = [one.cpu_s / one.round_trips * 1e6 for one in taken]
         bare_cpu = [one.cpu_s / one.round_trips * 1e6 for one in bare]
@@ -101,14 +118,15 @@ def _added(ours: list[float], direct: list[float]) -> float | None:
 def compare(settings: Settings, say: Callable[[str], None]) -> Comparison:
     """Everything, in one run. `say` hears what is going on."""
     process.allow_many_files(OPEN_FILES)
-    found = Comparison(settings, {subject.name: Row(subject, {count: [] for count in settings.connections})
+    found = Comparison(settings, {subject.name: Row(subject, {load.name: [] for load in LOADS})
                                   for subject in SUBJECTS})
     with process.printing_port("bench.csms") as (_, csms_port):
         _under_load(found, csms_port, say)
         for row in found.rows.values():
             if row.trouble is None and row.subject.name != BASELINE:
                 say(f"{settings.idle_stations} idle stations: {row.subject.title}")
-                _guarded(row, lambda row=row: _idle(row, csms_port, settings.idle_stations))
+                with _guarded(row):
+                    _idle(row, csms_port, settings.idle_stations)
     return found
 
 
@@ -116,25 +134,25 @@ def _under_load(found: Comparison, csms_port: int, say: Callable[[str], None]) -
     with ExitStack() as stack:
         started: dict[str, Running] = {}
         for name, row in found.rows.items():
-            _guarded(row, lambda name=name, row=row: started.update(
-                {name: stack.enter_context(row.subject.start(csms_port))}))
+            with _guarded(row):
+                started[name] = stack.enter_context(row.subject.start(csms_port))
         for number in range(found.settings.rounds):
             for name, running in started.items():
                 row = found.rows[name]
                 say(f"round {number + 1} of {found.settings.rounds}: {row.subject.title}")
-                _guarded(row, lambda row=row, running=running, number=number: _round(
-                    row, running, found.settings, number))
+                if row.trouble is None:
+                    with _guarded(row):
+                        _round(row, running, found.settings, number)
 
 
-def _guarded(row: Row, work: Callable[[], None]) -> None:
+@contextmanager
+def _guarded(row: Row) -> Iterator[None]:
     """A peer that is absent or fails keeps its row, which says why."""
-    if row.trouble is not None:
-        return
     try:
-        work()
-    except NotInstalled as absent:
+        yield
+    except NotInstalledError as absent:
         row.trouble = f"not installed: {absent}"
-    except (LostConnection, OSError, RuntimeError) as failure:
+    except (LostConnectionError, OSError, RuntimeError) as failure:
         row.trouble = f"failed: {failure}"
 
 
@@ -142,9 +160,9 @@ def _round(row: Row, running: Running, settings: Settings, number: int) -> None:
     def cpu() -> float:
         return 0.0 if running.pid is None else process.cpu_s(running.pid)
 
-    for count in settings.connections:
-        row.rounds[count].append(loop.run(stations.measure(
-            running.port, f"{row.subject.name}-{number}-{count}", count,
+    for load in LOADS:
+        row.rounds[load.name].append(loop.run(stations.measure(
+            running.port, f"{row.subject.name}-{number}-{load.name}", load.stations, load.pause_s,
             warm_up_s=settings.warm_up_s, measure_s=settings.measure_s, cpu=cpu)))
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from bench import csms, loop, stations, subjects, traffic
 from bench.framing import CONTINUATION, PING, PONG, TEXT, WireFrame, encode
 from bench.stations import Station
-from ocpp_proxy.capture import open_capture
+from ocpp_proxy.capture import holes, open_capture
 from ocpp_proxy.core.frame import Side
-from ocpp_proxy.core.record import FrameRecord, Gap, Opened, Record
+from ocpp_proxy.core.record import FrameRecord, Opened, Record
 
 SHORTEST_S, LONGEST_S = 0.05, 1.2  # from the first frame to the kill
 FRAGMENT_PAUSE_S = 0.003
@@ -93,7 +93,7 @@ async def _one(folder: Path, count: int, after_s: float) -> Kill:
             talker.stop()
         await asyncio.sleep(0.05)  # what the kernel still holds for the CSMS
     server.close()
-    return compare(book, open_capture(folder / "capture.db").records(), after_s)
+    return compare(book, list(open_capture(folder / "capture.db").records()), after_s)
 
 
 class _Talker:
@@ -154,28 +154,23 @@ class Recorded:
         return any(data.startswith(begun) for data in [*self.begun, *(data for _, data in self.whole)])
 
 
-def compare(book: Book, records: Iterable[Record], after_s: float) -> Kill:
+def compare(book: Book, records: list[Record], after_s: float) -> Kill:
     """What reached the receivers against what the capture holds."""
     targets: dict[str, str | None] = {}
     recorded: dict[tuple[str | None, Side], Recorded] = defaultdict(Recorded)
-    seen: dict[str, set[int]] = defaultdict(set)
-    owned: dict[str, set[int]] = defaultdict(set)
+    frames = 0
     for record in records:
         if isinstance(record, Opened):
             targets[record.connection] = record.target
-        elif isinstance(record, Gap):
-            owned[record.connection].update(range(record.first_seq, record.first_seq + record.lost))
         elif isinstance(record, FrameRecord):
-            seen[record.connection].add(record.seq)
+            frames += 1
             place = recorded[targets.get(record.connection), record.to]
             if record.incomplete:
                 place.begun.append(record.data)
             else:
                 place.whole[record.opcode, record.data] += 1
-    for connection, numbers in seen.items():
-        owned[connection] |= set(range(1, max(numbers))) - numbers
     lost = [f"{receiver} of {target}: {kind} {data[:60]!r}" for (target, receiver), received in book.items()
             for kind, data in recorded[target, receiver].lacks(received)]
     return Kill(after_s, got=sum(received.whole.total() for received in book.values()),
-                recorded=sum(map(len, seen.values())), lost=len(lost), said=sum(map(len, owned.values())),
+                recorded=frames, lost=len(lost), said=sum(hole.lost for hole in holes(records)),
                 examples=tuple(lost[:5]))

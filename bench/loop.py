@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
-
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
 
 T = TypeVar("T")
 
-NAME = "asyncio" if uvloop is None else "uvloop"
+
+def _new_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+NEW_LOOP = _new_loop()
+NAME = NEW_LOOP.__module__.partition(".")[0]
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=None if uvloop is None else uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=NEW_LOOP) as runner:
         return runner.run(main)

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from bench import traffic
+from ocpp_proxy.core.frame import OTHER_SIDE, Side
 
 # Keys and values as stations report them: 38, so that the answer is as long as they are in the field.
 CONFIGURATION = (
@@ -38,7 +39,7 @@ CONFIGURATION = (
 )
 HEARTBEATS, METER_VALUES = 16, 24
 
-Said = tuple[str, bytes]
+Said = tuple[Side, bytes]
 
 
 def conversation(station: str) -> list[Said]:
@@ -94,20 +95,16 @@ class _Day:
         yield from self._asks("station", "StatusNotification", {
             "connectorId": connector, "errorCode": "NoError", "status": status, "timestamp": self._now()}, {})
 
-    def _asks(self, caller: str, action: str, request: dict[str, Any], response: dict[str, Any]) -> Iterator[Said]:
+    def _asks(self, caller: Side, action: str, request: dict[str, Any], response: dict[str, Any]) -> Iterator[Said]:
         message_id = next(self._ids)
         yield caller, traffic.call(message_id, action, request)
-        yield _other(caller), traffic.result(message_id, response)
+        yield OTHER_SIDE[caller], traffic.result(message_id, response)
 
-    def _refused(self, caller: str, action: str, request: dict[str, Any]) -> Iterator[Said]:
+    def _refused(self, caller: Side, action: str, request: dict[str, Any]) -> Iterator[Said]:
         message_id = next(self._ids)
         yield caller, traffic.call(message_id, action, request)
-        yield _other(caller), b'[4,"%s","NotSupported","vendor is not known",{}]' % message_id.encode()
+        yield OTHER_SIDE[caller], b'[4,"%s","NotSupported","vendor is not known",{}]' % message_id.encode()
 
     def _now(self) -> str:
         second = next(self._seconds)
         return f"2026-11-21T{9 + second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.000Z"
-
-
-def _other(side: str) -> str:
-    return "csms" if side == "station" else "station"

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from bench import traffic
 from bench.framing import FrameReader, WireFrame, encode
@@ -22,8 +22,11 @@ DRAIN_TIMEOUT_S = 10.0
 IDLE_S = 0.1
 
 
-class LostConnection(Exception):
+class LostConnectionError(Exception):
     """The relay dropped a station or refused it: the figures would mean nothing."""
+
+
+def _unheard(_: WireFrame) -> None: ...
 
 
 class Station(asyncio.Protocol):
@@ -31,9 +34,9 @@ class Station(asyncio.Protocol):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.answered: Callable[[WireFrame], None] = lambda _: None
+        self.answered: Callable[[WireFrame], None] = _unheard
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._head = b""
         self._reader: FrameReader | None = None
 
@@ -53,7 +56,7 @@ class Station(asyncio.Protocol):
             if not end:
                 return
             if b" 101 " not in head.split(b"\r\n", 1)[0]:
-                self.ready.set_exception(LostConnection(f"{self.name} was answered {head[:60]!r}"))
+                self.ready.set_exception(LostConnectionError(f"{self.name} was answered {head[:60]!r}"))
                 return
             self._reader = FrameReader()
             self.ready.set_result(None)
@@ -62,7 +65,7 @@ class Station(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         if not self.ready.done():
-            self.ready.set_exception(LostConnection(f"{self.name} got no answer to its handshake"))
+            self.ready.set_exception(LostConnectionError(f"{self.name} got no answer to its handshake"))
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -70,18 +73,19 @@ class Station(asyncio.Protocol):
         self.transport.write(encode(payload, masked=True))
 
     async def ask(self, payload: bytes) -> WireFrame:
-        answer: asyncio.Future[WireFrame] = asyncio.get_running_loop().create_future()
-        self.answered = lambda frame: answer.done() or answer.set_result(frame)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.answered = answer.set_result
         self.send(payload)
-        done, _ = await asyncio.wait({answer, self.lost}, timeout=CONNECT_TIMEOUT_S,
-                                     return_when=asyncio.FIRST_COMPLETED)
-        if answer not in done:
-            raise LostConnection(f"{self.name} got no answer to {payload[:60]!r}")
-        return answer.result()
+        await asyncio.wait([answer, self.lost], timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        self.answered = _unheard
+        if not answer.done():
+            raise LostConnectionError(f"{self.name} got no answer to {payload[:60]!r}")
+        frame: WireFrame = answer.result()
+        return frame
 
 
 async def connect(port: int, name: str) -> Station:
-    """A station whose handshake is done. Raises LostConnection."""
+    """A station whose handshake is done. Raises LostConnectionError."""
     loop = asyncio.get_running_loop()
     _, station = await loop.create_connection(lambda: Station(name), "127.0.0.1", port)
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -116,20 +120,21 @@ class Measured:
 
 
 class Load:
-    """Closed loop: while it runs, each station has one MeterValues request open at all times."""
+    """While it runs, each station asks again `pause_s` after its answer, or at once: then it has one MeterValues
+    request open at all times."""
 
-    def __init__(self, stations: list[Station]) -> None:
+    def __init__(self, stations: list[Station], pause_s: float) -> None:
         self.latencies_ns: list[int] = []
         self.running = False
         self.timestamp = traffic.timestamp()
-        self._askers = [_Asker(station, self) for station in stations]
+        self._askers = [_Asker(station, self, pause_s) for station in stations]
 
     async def run(self, seconds: float) -> float:
         """Returns the seconds from the first request to the last; the last answers may still be on their way."""
         self.running = True
         began = time.perf_counter()
-        for asker in self._askers:
-            asker.ask()
+        for number, asker in enumerate(self._askers):
+            asker.start(number / len(self._askers))
         while (left := began + seconds - time.perf_counter()) > 0:
             self.timestamp = traffic.timestamp()
             await asyncio.sleep(min(left, 0.25))
@@ -138,14 +143,26 @@ class Load:
 
 
 class _Asker:
-    def __init__(self, station: Station, load: Load) -> None:
-        self._station, self._load = station, load
+    def __init__(self, station: Station, load: Load, pause_s: float) -> None:
+        self._station, self._load, self._pause_s = station, load, pause_s
         self._prefix = station.name.encode() + b"-"
         self._number = 0
         self._asked_ns = 0
         station.answered = self._answered
 
-    def ask(self) -> None:
+    def start(self, share: float) -> None:
+        """Begin `share` of a pause from now, so that the stations do not march in step."""
+        self._later(self._pause_s * share)
+
+    def _later(self, pause_s: float) -> None:
+        if pause_s:
+            asyncio.get_running_loop().call_later(pause_s, self._ask)
+        else:
+            self._ask()
+
+    def _ask(self) -> None:
+        if not self._load.running:
+            return
         self._number += 1
         message_id = self._prefix + b"%d" % self._number
         frame = encode(traffic.meter_values(message_id, self._load.timestamp, self._number * 10), masked=True)
@@ -154,18 +171,17 @@ class _Asker:
 
     def _answered(self, _: WireFrame) -> None:
         self._load.latencies_ns.append(time.perf_counter_ns() - self._asked_ns)
-        if self._load.running:
-            self.ask()
+        self._later(self._pause_s)
 
 
-async def measure(port: int, prefix: str, connections: int, *, warm_up_s: float, measure_s: float,
+async def measure(port: int, prefix: str, count: int, pause_s: float, *, warm_up_s: float, measure_s: float,
                   cpu: Callable[[], float]) -> Measured:
-    """What a relay on `port` makes of `connections` stations under load. Raises LostConnection."""
-    stations = await connect_all(port, prefix, connections)
+    """What a relay on `port` makes of `count` stations under load. Raises LostConnectionError."""
+    stations = await connect_all(port, prefix, count)
     for station in stations:
         for payload in traffic.opening(station.name):
             await station.ask(payload)
-    load = Load(stations)
+    load = Load(stations, pause_s)
     await load.run(warm_up_s)
     await drained(cpu)
     load.latencies_ns.clear()
@@ -179,7 +195,7 @@ async def measure(port: int, prefix: str, connections: int, *, warm_up_s: float,
     lost = [station.name for station in stations if station.lost.done()]
     await hang_up(stations)
     if lost:
-        raise LostConnection(f"{len(lost)} of {connections} stations were dropped, first {lost[0]}")
+        raise LostConnectionError(f"{len(lost)} of {count} stations were dropped, first {lost[0]}")
     return Measured(len(load.latencies_ns), elapsed_s, cpu_after - cpu_before,
                     time.perf_counter() - ended - IDLE_S, load.latencies_ns)
 

@@ -27,7 +27,7 @@ class Running:
     port: int
 
 
-class NotInstalled(Exception):
+class NotInstalledError(Exception):
     """The peer is not on this machine; its row says so."""
 
 
@@ -46,7 +46,7 @@ def bare(csms_port: int) -> Iterator[Running]:
 def mitmproxy(csms_port: int) -> Iterator[Running]:
     command = mitmdump()
     if command is None:
-        raise NotInstalled("name mitmdump with OCPP_PROXY_MITMDUMP, or install mitmproxy into .venv-mitmproxy")
+        raise NotInstalledError("name mitmdump with OCPP_PROXY_MITMDUMP, or install mitmproxy into .venv-mitmproxy")
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="ocpp-bench-") as folder, process.running(
         [command, "-q", "--mode", f"reverse:http://127.0.0.1:{csms_port}", "--listen-host", "127.0.0.1",

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import loop
-from bench.compare import Comparison, Row
+from bench.compare import LOADS, Comparison, Row
 from bench.targets import Target
 
 Analysis = Mapping[str, Any]
@@ -32,8 +32,8 @@ LINES = (
 
 
 def show(found: Comparison, analysis: Analysis | None, aims: list[Target], console: Console) -> None:
-    console.print("A MeterValues request and its reply over loopback; each station asks again once it is answered."
-                  " Added: beyond the direct way. CPU: the relay's, a round trip.\n")
+    console.print("A MeterValues request and its reply over loopback; each station asks again as soon as it is "
+                  "answered, a resting one 50 ms later. Added: beyond the direct way. CPU: the relay's, a round trip.")
     console.print(_ways(found))
     for row in found.rows.values():
         if row.trouble is not None:
@@ -48,9 +48,10 @@ def _ways(found: Comparison) -> Table:
     table.add_column("", no_wrap=True)
     for row in found.rows.values():
         table.add_column(row.subject.short, justify="right")
-    for count in found.settings.connections:
-        table.add_row(f"[bold]{count} station{'s' * (count > 1)}[/]")
-        figures = {name: found.figures(name, count) for name in found.rows}
+    for load in LOADS:
+        table.add_section()
+        table.add_row(f"[bold]{load.title}[/]")
+        figures = {name: found.figures(name, load.name) for name in found.rows}
         for title, figure, digits in LINES:
             table.add_row(f"  {title}", *(
                 _cell(row, None if figures[name] is None else getattr(figures[name], figure), digits)
@@ -93,10 +94,10 @@ def _number(value: float, digits: int) -> str:
 def as_json(found: Comparison, analysis: Analysis | None, aims: list[Target]) -> dict[str, Any]:
     rows = []
     for name, row in found.rows.items():
-        figures = {str(count): found.figures(name, count) for count in found.settings.connections}
+        figures = {load.name: found.figures(name, load.name) for load in LOADS}
         rows.append({
             "name": name, "title": row.subject.title, "trouble": row.trouble, "idle_kib": row.idle_kib,
-            "connections": {count: None if of is None else asdict(of) for count, of in figures.items()},
+            "loads": {load: None if of is None else asdict(of) for load, of in figures.items()},
         })
     return {"version": 1, "machine": machine(), "settings": asdict(found.settings), "rows": rows,
             "analysis": analysis, "aims": [{**asdict(aim), "met": aim.met} for aim in aims]}

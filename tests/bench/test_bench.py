@@ -22,17 +22,18 @@ def test_a_tiny_run_fills_the_whole_table(tmp_path: Path, capsys: pytest.Capture
     assert list(rows) == ["direct", "bare", "mitmproxy", "relaying", "everything"]
     for name in ("direct", "bare", "relaying", "everything"):
         assert rows[name]["trouble"] is None
-        for figures in rows[name]["connections"].values():
+        for figures in rows[name]["loads"].values():
             assert figures["messages_per_s"] > 0
             assert 0 < figures["p50_us"] <= figures["p99_us"]
             assert (figures["cpu_us"] is None) == (name == "direct")
     assert rows["mitmproxy"]["trouble"] is None or rows["mitmproxy"]["trouble"].startswith("not installed")
-    assert rows["bare"]["connections"]["20"]["cpu_ratio"] == 1
+    assert rows["bare"]["loads"]["20"]["cpu_ratio"] == 1
     assert told["analysis"]["ours_us"] > 0
     assert told["analysis"]["findings"] == 0  # the measured frames are as they should be
     assert {aim["what"] for aim in told["aims"] if aim["met"] is None} <= {
         "CPU at 20 stations, everything / mitmproxy", "added p99 at 20 stations, relaying only / bare",
-        "added p99 at 20 stations, everything / bare"}
+        "added p99 at 20 stations, everything / bare",
+        "added p99 at 20 resting stations, everything / bare"}
     shown = capsys.readouterr().out
     assert "everything" in shown
     assert max(map(len, shown.splitlines())) <= 80
@@ -41,5 +42,5 @@ def test_a_tiny_run_fills_the_whole_table(tmp_path: Path, capsys: pytest.Capture
 def test_an_absent_mitmproxy_keeps_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     from bench import subjects
     monkeypatch.setattr(subjects, "mitmdump", lambda: None)
-    with pytest.raises(subjects.NotInstalled, match="OCPP_PROXY_MITMDUMP"), subjects.mitmproxy(1):
+    with pytest.raises(subjects.NotInstalledError, match="OCPP_PROXY_MITMDUMP"), subjects.mitmproxy(1):
         pass
