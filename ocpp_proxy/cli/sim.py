@@ -35,7 +35,11 @@ def _about(behaviours: dict[str, Any]) -> str:
     return "\b\nBehaviours:\n" + "\n".join(lines)
 
 
-@click.group()
+@click.group("sim", epilog="""\b
+Example, in two terminals: a CSMS, and a station that charges there once:
+  ocpp-proxy sim csms --listen 127.0.0.1:9100
+  ocpp-proxy sim station ws://127.0.0.1:9100 --scale 60 --sessions 1
+""")
 def command() -> None:
     """Simulated peers: a CSMS for stations to connect to, a station to connect to a CSMS.
 

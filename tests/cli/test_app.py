@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from ocpp_proxy import __version__
-from ocpp_proxy.cli.app import COMMANDS
+from ocpp_proxy.cli.app import COMMANDS, app
 
 
 def ocpp_proxy(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
     return subprocess.run([sys.executable, "-m", "ocpp_proxy", *arguments], capture_output=True, text=True, cwd=cwd,
                           timeout=60, env={**os.environ, "COLUMNS": "200", **environment}, check=False)
 
@@ -23,12 +25,26 @@ def test_version() -> None:
     assert (done.returncode, done.stdout) == (0, f"ocpp-proxy, version {__version__}\n")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(command: str) -> None:
-    done = ocpp_proxy(command, "--help")
+def paths(group: click.Group, above: str = "") -> Iterator[str]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        yield f"{above}{name}"
+        if isinstance(command, click.Group):
+            yield from paths(command, f"{above}{name} ")
+
+
+@pytest.mark.parametrize("path", [*paths(app)])
+def test_every_command_has_help_with_an_example(path: str) -> None:
+    done = ocpp_proxy(*path.split(), "--help")
     assert done.returncode == 0, done.stderr
-    assert f"ocpp-proxy {command}" in done.stdout
-    assert "Example" in done.stdout
+    head, example, tail = done.stdout.partition("Example")
+    assert example, head
+    assert f"ocpp-proxy {path}" in tail
+
+
+def test_the_help_lists_every_command() -> None:
+    done = ocpp_proxy("--help")
+    assert [name for name in COMMANDS if f"\n  {name} " not in done.stdout] == []
 
 
 def test_an_unknown_command_names_the_known_ones() -> None:
