@@ -70,7 +70,7 @@ class Pair:
         self._settings = settings
         self._on_end = on_end
         self._closed = False  # the Closed record is written: nothing is on record after it
-        self._closes: tuple[tuple[Side, int, str], ...] = ()  # the close frames that came, in order
+        self._closes: tuple[tuple[Side, bytes], ...] = ()  # the close frames' payloads, as they came
         self._lost: Side | None = None
         self._timer: asyncio.TimerHandle | None = None
         station.join(self, csms)
@@ -119,7 +119,7 @@ class Pair:
     def _note_close(
         self, leg: Leg, event: Received, at: Instant, records: list[Writable], seen: list[Seen]
     ) -> None:
-        self._closes += ((leg.side, *close_of(event.data)),)
+        self._closes += ((leg.side, event.data),)
         if len(self._closes) == 2:
             self._note_end(LOST, "", at, records, seen)
 
@@ -135,9 +135,9 @@ class Pair:
         if not self._closes:
             self._close("proxy", code, reason, None, at, records, seen)
             return
-        by, code, reason = self._closes[0]
-        echo = self._closes[1][1:] if len(self._closes) > 1 else None
-        self._close(by, code, reason, echo, at, records, seen)
+        by, payload = self._closes[0]
+        echo = close_of(self._closes[1][1]) if len(self._closes) > 1 else None
+        self._close(by, *close_of(payload), echo, at, records, seen)
 
     def _close(
         self, by: Sender, code: int, reason: str, echo: tuple[int, str] | None, at: Instant,

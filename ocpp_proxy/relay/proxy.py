@@ -53,7 +53,7 @@ class Proxy:
         self._receiving = Tasks(self._unexpected)
         self._free = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self._empty = asyncio.Event()
-        self._ledger: Ledger
+        self._ledger: Ledger | None = None
 
     @property
     def connections(self) -> Mapping[str, Pair]:
@@ -62,9 +62,9 @@ class Proxy:
 
     async def start(self) -> list[str]:
         """Listen; the URLs of the addresses bound. Raises BadInput where one cannot be had."""
-        self._ledger = Ledger(self._recorder, self._observer, self._on_notice)
+        ledger = self._ledger = Ledger(self._recorder, self._observer, self._on_notice)
         reception = Reception(
-            self._settings, self._ledger,
+            self._settings, ledger,
             upstream=self._upstream, csms_tls=self._csms_tls, on_open=self._opened, on_end=self._ended,
         )  # fmt: skip
         try:
@@ -78,7 +78,10 @@ class Proxy:
         return [self._url(sock) for sock in self._sockets]
 
     async def stop(self) -> None:
-        """Close both legs of each connection with 1001 and see everything recorded; a second call does nothing."""
+        """Close both legs of each connection with 1001 and see everything recorded. Before `start`, and a second time,
+        it does nothing."""
+        if self._ledger is None:
+            return
         await self._listening.cancel()
         self._close_sockets()
         await self._receiving.cancel()

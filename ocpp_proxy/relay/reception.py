@@ -108,10 +108,11 @@ class Reception:
             await self._welcome(caller, sock)
         except RefusedError as refusal:
             self._refuse(caller, refusal)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # by a stop, or because the station is gone
             if caller.station is None or not (caller.station.eof or caller.station.gone):
                 self._refuse(caller, RefusedError("the proxy was stopped", 503))
                 raise
+            _own_task().uncancel()
             self._refuse(caller, RefusedError("the station hung up before the CSMS had answered", None, None))
         except OSError:
             sock.close()  # gone before it was received
@@ -187,8 +188,6 @@ class Reception:
     # -- the CSMS's side
 
     async def _connect(self, caller: Caller, leg: Leg, message: Message) -> None:
-        task = asyncio.current_task()
-        assert task is not None
         assert caller.request is not None
         if leg.eof or leg.gone:
             raise RefusedError("the station hung up right after its request", None, None)
@@ -197,7 +196,7 @@ class Reception:
         onward = opening.onward(message.raw, target, self._upstream.authority)
         caller.struck = onward.struck
         dial = Dial(self._upstream, self._settings, self._csms_tls)
-        leg.on_lost = task.cancel  # type: ignore[assignment]  # its answer is of no interest
+        leg.on_lost = _own_task().cancel  # type: ignore[assignment]  # its answer is of no interest
         try:
             answer = await self._answer(caller, dial, onward.head)
             self._join(caller, dial, answer, onward.offers)
@@ -318,6 +317,12 @@ class Reception:
     def _identity(self, caller: Caller) -> str:
         assert caller.request is not None
         return identity(caller.request.path, opening.first(caller.request.headers, "Authorization"), caller.host)
+
+
+def _own_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _own_answer(station: Leg, refusal: RefusedError) -> bytes:

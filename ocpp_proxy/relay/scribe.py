@@ -4,7 +4,8 @@ Decides what is kept of a frame: the gate's masked form, or length and digest wh
 know where records go and whether the frame was forwarded.
 
 A fragmented message is on record fragment by fragment, under the number of its first; with the last one the whole
-message takes the place of its parts.
+message takes the place of its parts. Who watches gets everything in the order of these numbers, as who reads the
+capture does later: what comes between two fragments is shown after the message that they belong to.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ocpp_proxy.core.record import FrameRecord, Part, Writable
 from ocpp_proxy.relay.ledger import Seen
 from ocpp_proxy.wire.link import BINARY, CONT, PING, PONG, TEXT, Received
 
+SHOWN_LATER_MAX = 256  # so much may wait for the end of a fragmented message; then it is shown before it
 _NAMES: dict[int, Opcode] = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}
 
 
@@ -39,7 +41,7 @@ class _Unfinished:
 class Scribe:
     """Keeps one connection's numbers: `seq` counts messages and control frames of both directions from 1."""
 
-    __slots__ = ("_keep_secrets", "_on_notice", "_unfinished", "connection", "seq")
+    __slots__ = ("_keep_secrets", "_later", "_on_notice", "_unfinished", "connection", "seq")
 
     def __init__(self, connection: str, keep_secrets: bool, on_notice: Callable[[str], None]) -> None:
         self.connection = connection
@@ -47,6 +49,7 @@ class Scribe:
         self._keep_secrets = keep_secrets
         self._on_notice = on_notice
         self._unfinished: dict[Side, _Unfinished] | None = None
+        self._later: list[tuple[FrameRecord, Frame | None]] | None = None
 
     def write_down(
         self, sender: Side, received: Received, at: Instant, records: list[Writable], seen: list[Seen]
@@ -59,12 +62,18 @@ class Scribe:
         self.seq += 1
         record, frame = self._message(self.seq, sender, _NAMES[opcode], received.data, at)
         records.append(record)
-        seen.append((record, frame))
+        if self._unfinished:
+            self._show_later(record, frame, seen)
+        else:
+            seen.append((record, frame))
 
     def broken_off(self) -> list[Seen]:
-        """The messages whose last fragment never came, for those who watch; on record they are already."""
-        left = (self._unfinished or {}).items()
-        return [(self._incomplete(sender, message), None) for sender, message in left]
+        """For those who watch, when nothing more comes: the messages whose last fragment never came, and what waited
+        for them. On record all of it is already."""
+        left: list[tuple[FrameRecord, Frame | None]] = [
+            (self._incomplete(sender, message), None) for sender, message in (self._unfinished or {}).items()
+        ]
+        return [*_in_order(left + (self._later or []))]
 
     def _message(
         self, seq: int, sender: Side, opcode: Opcode, raw: bytes, at: Instant
@@ -110,7 +119,14 @@ class Scribe:
         record, frame = self._message(message.seq, sender, message.opcode, b"".join(message.parts), message.at)
         record.fragments = tuple(map(len, message.parts))
         records.append(record)
-        seen.append((record, frame))
+        self._show_later(record, frame, seen)
+
+    def _show_later(self, record: FrameRecord, frame: Frame | None, seen: list[Seen]) -> None:
+        later = self._later = self._later or []
+        later.append((record, frame))
+        if not self._unfinished or len(later) > SHOWN_LATER_MAX:
+            seen += _in_order(later)
+            self._later = None
 
     def _take_part(self, message: _Unfinished, part: bytes) -> None:
         message.parts.append(part)
@@ -122,3 +138,7 @@ class Scribe:
             opcode=message.opcode, data=b"".join(message.shown), fragments=tuple(map(len, message.parts)),
             incomplete=True,
         )  # fmt: skip
+
+
+def _in_order(shown: list[tuple[FrameRecord, Frame | None]]) -> list[tuple[FrameRecord, Frame | None]]:
+    return sorted(shown, key=lambda one: one[0].seq)

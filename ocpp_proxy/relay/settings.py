@@ -29,7 +29,8 @@ class RelaySettings:
     station_tls: the context stations are served with, None for plain ws://. csms_tls: the one the CSMS is dialled
     with (wss:// only); None trusts the system's authorities. csms_server_name: name to ask for in place of the
     URL's host. upstream_timeout_s covers DNS, TCP, TLS and the upgrade. max_message: bytes, None for no limit.
-    close_timeout_s: how long a side may take to answer a close frame.
+    greeting_timeout_s: how long a caller may take over TLS and its request. close_timeout_s: how long a side may take
+    to answer a close frame; linger_s: how long to read on after the last word was said.
     """
 
     upstream: str
@@ -42,7 +43,7 @@ class RelaySettings:
     keep_secrets: bool = False
     greeting_timeout_s: float = 60.0
     close_timeout_s: float = 30.0
-    linger_s: float = 5.0
+    linger_s: float = 3.0
     keepalive: Keepalive = field(default_factory=Keepalive)
 
 

@@ -36,8 +36,7 @@ _REASON_BYTES = 123
 apply_mask: Callable[[bytes, bytes], bytes] = _apply_mask
 
 # Shared, and silent: a logger a connection would cost memory, and a peer's bytes have no business in a log.
-_LOGGER = logging.getLogger("ocpp_proxy.wire")
-_LOGGER.setLevel(logging.CRITICAL + 1)
+_LOGGER = logging.Logger("ocpp_proxy.wire", logging.CRITICAL + 1)
 _NOBODY = WebSocketURI(False, "", 0, "", "")
 
 

@@ -93,6 +93,10 @@ def test_stop_with_a_silent_caller(loop: str) -> None:
     run(loop, main())
 
 
+def test_stop_without_a_start() -> None:
+    run("asyncio", Proxy(RelaySettings("ws://x/"), None, None).stop())
+
+
 @every_loop
 def test_several_addresses(loop: str) -> None:
     async def main() -> None:

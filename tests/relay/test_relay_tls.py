@@ -243,6 +243,21 @@ def test_a_csms_that_is_slow_to_shake_hands_is_504(loop: str) -> None:
 
 
 @every_loop
+def test_a_refusal_of_the_csms_comes_back_over_tls(loop: str, certificates: Certificates) -> None:
+    answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 200000\r\n\r\n" + bytes(200000)
+
+    async def main() -> None:
+        ours = station_context(certificates["good"])
+        async with listening() as csms, relaying(csms.port, station_tls=ours) as relay:
+            station = await relay.dial(any_context(CLIENT, None, certificates["ca"]), "localhost")
+            station.send(request())
+            (await csms.accept()).send(answer)
+            assert await station.end() == answer
+
+    run(loop, main())
+
+
+@every_loop
 def test_plain_http_on_the_tls_port_is_told_so(loop: str, certificates: Certificates) -> None:
     async def main() -> None:
         async with relaying(9, station_tls=station_context(certificates["good"])) as relay:

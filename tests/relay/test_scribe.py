@@ -89,6 +89,34 @@ def test_fragments_of_both_directions_at_once() -> None:
     assert desk.scribe.broken_off() == []
 
 
+def test_who_watches_gets_everything_in_the_order_of_the_numbers() -> None:
+    desk = Desk()
+    desk.take(TEXT, b"[1", fin=False)
+    desk.take(PING, b"2")
+    desk.take(TEXT, b"[3]", sender="csms")
+    desk.take(TEXT, b"[4", fin=False, sender="csms")
+    assert desk.seen == []
+    desk.take(CONT, b"]")
+    assert desk.seen == []
+    desk.take(CONT, b"]", sender="csms")
+    desk.take(PING, b"5")
+    assert [(record.seq, record.data) for record, _ in desk.seen] == [
+        (1, b"[1]"), (2, b"2"), (3, b"[3]"), (4, b"[4]"), (5, b"5"),
+    ]  # fmt: skip
+
+
+def test_nobody_waits_for_ever_for_the_end_of_a_message() -> None:
+    desk = Desk()
+    desk.take(TEXT, b"[1", fin=False)
+    for _ in range(scribe.SHOWN_LATER_MAX):
+        desk.take(PING, b"", sender="csms")
+    assert desk.seen == []
+    desk.take(PING, b"", sender="csms")
+    assert [record.seq for record, _ in desk.seen] == list(range(2, scribe.SHOWN_LATER_MAX + 3))
+    desk.take(PING, b"", sender="csms")
+    assert [record.seq for record, _ in desk.scribe.broken_off()] == [1, scribe.SHOWN_LATER_MAX + 3]
+
+
 def test_a_message_that_broke_off() -> None:
     desk = Desk()
     desk.take(TEXT, b"[1,", fin=False)
