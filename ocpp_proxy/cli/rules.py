@@ -16,7 +16,7 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rule_tests import run
 from ocpp_proxy.files.rules import bundled_folder, load_rules, read_folder
 from ocpp_proxy.files.schemas import load_schema
-from ocpp_proxy.report.as_text import STYLES
+from ocpp_proxy.report.as_text import STYLES, number
 from ocpp_proxy.rules.model import Rule, RuleTest
 
 EPILOG = """\b
@@ -169,7 +169,7 @@ def test_rules(folder: Path | None) -> None:
     count, failures = run(rules, Schemas(load_schema))
     for failure in failures:
         click.echo(f"{failure.rule}: {failure.test}: {failure.what}")
-    click.echo(f"{count} tests of {len(rules)} rules, {len(failures)} failed")
+    click.echo(f"{number(count, 'test')} of {number(len(rules), 'rule')}, {len(failures)} failed")
     raise SystemExit(FAILED if failures else 0)
 
 
@@ -189,8 +189,8 @@ def _read(folder: Path | None, and_say: str = "") -> tuple[Rule, ...]:
     for mistake in content.mistakes:
         click.echo(str(mistake))
     if content.mistakes:
-        click.echo(f"{len(content.mistakes)} mistakes; docs/rules.md tells how a rule is written", err=True)
+        click.echo(f"{number(len(content.mistakes), 'mistake')}; docs/rules.md tells how a rule is written", err=True)
         raise SystemExit(UNUSABLE)
     if and_say:
-        click.echo(f"{len(content.rules)} rules, {and_say}")
+        click.echo(f"{number(len(content.rules), 'rule')}, {and_say}")
     return content.rules

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ocpp_proxy.capture import open_capture
 from ocpp_proxy.core.finding import Finding
+from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.pipeline import Note, Pipeline
@@ -22,10 +23,11 @@ PROGRESS_EVERY = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What a check of one capture found. `capture`: its path as the user gave it; `devices`: what is known of each
-    station that has findings."""
+    """What a check of one capture found. `capture`: its path as the user gave it; `span`: the times of its first and
+    last record, None where it bears none; `devices`: what is known of each station that has findings."""
 
     capture: str
+    span: tuple[Instant, Instant] | None
     counts: Mapping[str, int]
     findings: list[Finding]
     skipped: list[dict[str, str]]
@@ -39,16 +41,20 @@ def analyse(path: Path, pipeline: Pipeline, on_progress: Callable[[int], None]) 
     Raises BadInput where the capture cannot be read.
     """
     with open_capture(path) as capture:
+        times: list[Instant] = []
         for number, record in enumerate(capture.records(), 1):
             pipeline.feed(record)
+            if record.at is not None:
+                times[1:] = [record.at]
             if number % PROGRESS_EVERY == 0:
                 on_progress(number)
         pipeline.finish()
+        span = None if capture.times_made_up or not times else (times[0], times[-1])
         notes = [*pipeline.notes, *(Note(None, remark) for remark in capture.remarks)]
     findings = pipeline.findings()
     devices = {name: session for finding in findings
                if (name := finding.station) is not None and (session := pipeline.session(name)) is not None}
-    return Analysis(str(path), pipeline.counts, findings, pipeline.skipped(), notes, devices)
+    return Analysis(str(path), span, pipeline.counts, findings, pipeline.skipped(), notes, devices)
 
 
 def quoted(path: Path, wanted: set[tuple[str, int]]) -> Frames:

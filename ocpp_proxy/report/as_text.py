@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from ocpp_proxy.core.finding import SEVERITIES, Finding
 from ocpp_proxy.core.frame import Sender
+from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.report.analysis import Analysis, Frames
@@ -78,7 +79,7 @@ def report(analysis: Analysis, found: Sequence[Deviation], frames: Frames, width
             yield f"At fault: {SIDES[side]}", "italic"
             for deviation in of_side:
                 yield "", ""
-                yield from _deviation(deviation, frames, width)
+                yield from _deviation(deviation, frames, width, analysis.span is not None)
     yield from _remarks(analysis, width)
     yield from _next(analysis, found, width)
 
@@ -97,20 +98,27 @@ def _place(pointer: str | None) -> str:
 
 def _summary(analysis: Analysis) -> str:
     counts = analysis.counts
-    parts = [f"{_number(counts['frames'], 'frame')} in {_number(counts['exchanges'], 'exchange')}"]
+    parts = [f"{number(counts['frames'], 'frame')} in {number(counts['exchanges'], 'exchange')}"]
     for name, phrase in (("malformed", "unreadable"), ("unanswered", "never answered"), ("pending", "still open")):
         if counts[name]:
             parts.append(f"{counts[name]} {phrase}")
     if counts["control"]:
-        parts.append(f"{counts['control']} pings and pongs")
-    return f"{plain(analysis.capture)}: {', '.join(parts)}"
+        parts.append(number(counts["control"], "ping or pong", "pings and pongs"))
+    return f"{plain(analysis.capture)}: {', '.join(parts)}{_times(analysis.span)}"
+
+
+def _times(span: tuple[Instant, Instant] | None) -> str:
+    if span is None:
+        return ""
+    first, last = (moment.isoformat()[:19].replace("T", " ") for moment in span)
+    return f"; {first} to {last[11:] if last[:10] == first[:10] else last} UTC"
 
 
 def _verdict(analysis: Analysis) -> Line:
     counts = analysis.counts
     if not analysis.findings:
         return "Nothing to find fault with.", "green"
-    found = ", ".join(_number(counts[severity], word) for severity, word in
+    found = ", ".join(number(counts[severity], word) for severity, word in
                       (("error", "error"), ("warning", "warning"), ("info", "remark")) if counts[severity])
     return f"{found}.", STYLES[next(severity for severity in SEVERITIES if counts[severity])]
 
@@ -125,14 +133,14 @@ def _heading(station: str | None, device: Session | None) -> str:
     return f"{name}: {known}" if known else name
 
 
-def _deviation(deviation: Deviation, frames: Frames, width: int) -> Iterator[Line]:
+def _deviation(deviation: Deviation, frames: Frames, width: int, timed: bool) -> Iterator[Line]:
     first = deviation.first
     times = f" ({deviation.count} times)" if deviation.count > 1 else ""
     wish = ", a wish of the CSMS or site" if first.axis == "compatibility" else ""
     yield from _paragraph(f"{first.severity} {first.rule}{times}{wish}", width, style=STYLES[first.severity])
     for message, count in _messages(deviation.findings):
         yield from _paragraph(f"{message}{f' ({count} times)' if count else ''}", width, "  ")
-    yield from (_quote(frames[key], width) for key in deviation.evidence if key in frames)
+    yield from (_quote(frames[key], first, width, timed) for key in deviation.evidence if key in frames)
     if others := _others(deviation):
         yield from _paragraph(others, width, "    ", "dim")
     for label, text in (("Expected", _expected(first)), ("Usual cause", first.cause), ("What to do", first.fix),
@@ -145,8 +153,7 @@ def _messages(findings: Sequence[Finding]) -> Iterator[tuple[str, int]]:
     """What the findings say, each sentence once, with its count where there are several."""
     counted: dict[str, int] = {}
     for finding in findings:
-        place = f" (connector {finding.connector})" if finding.connector is not None else ""
-        sentence = f"{plain(finding.message)}{place}"
+        sentence = f"{plain(finding.message)}{_where(finding)}"
         counted[sentence] = counted.get(sentence, 0) + finding.count
     shown = list(counted.items())[:MESSAGES_SHOWN]
     yield from ((sentence, count if len(counted) > 1 and count > 1 else 0) for sentence, count in shown)
@@ -154,20 +161,42 @@ def _messages(findings: Sequence[Finding]) -> Iterator[tuple[str, int]]:
         yield f"and {len(counted) - len(shown)} more like these", 0
 
 
+def _where(finding: Finding) -> str:
+    """The connector, and the field where the message cannot have named it by its last word alone."""
+    parts = []
+    if finding.pointer is not None and finding.pointer.count("/") > 1:
+        parts.append(f"at {plain(_place(finding.pointer))}")
+    if finding.connector is not None:
+        parts.append(f"connector {finding.connector}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
 def _expected(finding: Finding) -> str:
     """What the message does not say already."""
     expected = finding.expected
     if expected is None or isinstance(expected, list) or str(expected) in finding.message:
         return ""
-    return f"{plain(str(expected))}{f' at {plain(finding.pointer)}' if finding.pointer else ''}"
+    return plain(str(expected))
 
 
-def _quote(record: FrameRecord, width: int) -> Line:
-    time = record.at.isoformat()[11:23]
-    start = f"    {time} #{record.seq} {record.sender}: "
+def _quote(record: FrameRecord, finding: Finding, width: int, timed: bool) -> Line:
+    time = f"{record.at.isoformat()[11:23]} " if timed else ""
+    start = f"    {time}#{record.seq} {record.sender}: "
     text = _LONG_ID.sub(r"\1…\2", plain(record.data.decode(errors="backslashreplace")), count=1)
-    room = max(width - len(start), 20)
-    return start + (text if len(text) <= room else text[: room - 1] + "…"), "dim"
+    field = next((word for word in reversed((finding.pointer or "").split("/")) if word and not word.isdigit()), "")
+    at = text.find(f'"{plain(field)}"') if field and record.seq == finding.frames[0] else -1
+    return start + _excerpt(text, at, max(width - len(start), 40)), "dim"
+
+
+def _excerpt(text: str, at: int, room: int) -> str:
+    """As much of `text` as there is room for: its beginning, and if need be what stands at `at`."""
+    if len(text) <= room:
+        return text
+    if at < room * 2 // 3:
+        return text[: room - 1] + "…"
+    head, tail = text[: room // 2], text[at:]
+    left = room - len(head) - 1
+    return f"{head}…{tail if len(tail) <= left else tail[: left - 1] + '…'}"
 
 
 # A message id is mostly a UUID: its beginning tells which it is, and what was said needs the room.
@@ -216,8 +245,9 @@ def _paragraph(text: str, width: int, indent: str = "", style: str = "") -> Iter
     return ((line, style) for line in lines)
 
 
-def _number(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
+def number(count: int, word: str, several: str | None = None) -> str:
+    """A count with its word in the singular or the plural."""
+    return f"{count} {word if count == 1 else several or f'{word}s'}"
 
 
 def plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """Rule files: the bundled ones are sound, and every mistake of another is told with line and pointer."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rule_tests import run
 from ocpp_proxy.files.rules import SCHEMA_NAME, bundled_folder, load_rules, read_folder, read_rule
 from ocpp_proxy.files.schemas import load_schema
+from ocpp_proxy.rules.bound import WORDS
+from ocpp_proxy.rules.expect import OPERATORS
 from ocpp_proxy.rules.lint import REMARKS, SCHEMA_ERRORS
 
 BUNDLED = read_folder(bundled_folder(), "bundled")
@@ -200,3 +203,20 @@ def test_a_test_inside_fails_where_the_rule_says_something_else(rule_file):
     rule, _ = read_rule(rule_file(("{message: Not quiet (field absent)}", "{severity: warning, at_fault: csms}")))
     _, (failure,) = run([rule], Schemas(load_schema))
     assert failure.what == "finding 1: at_fault is 'station', expected 'csms'"
+
+
+# The documentation
+
+
+def test_the_rule_in_the_documentation_works(rule_file):
+    text = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    rule, found = read_rule(rule_file(name="boot-missing-serial.yaml", text=example))
+    assert found == []
+    assert run([rule], Schemas(load_schema)) == (2, [])
+
+
+def test_the_documentation_names_all_kinds_operators_and_schema_rules():
+    text = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    for name in [*WORDS, *(f"`{rule}`" for rule in SCHEMA_ERRORS), *OPERATORS, *set().union(*WORDS.values())]:
+        assert name in text, name

@@ -54,7 +54,8 @@ def test_a_finding_says_who_where_what_and_what_to_do(make_rule):
     finding = bound.found(place(sender="csms", connector=2, transaction=7), hit)
     assert finding.as_dict() == {
         "rule": "r", "severity": "warning", "axis": "conformance", "at_fault": "csms",
-        "station": "S", "connection": "c1", "frames": [5], "frames_omitted": 0, "evidence": [["c1", 4], ["c1", 5]], "pointer": "/status", "connector": 2,
+        "station": "S", "connection": "c1", "frames": [5], "frames_omitted": 0,
+        "evidence": [["c1", 4], ["c1", 5]], "pointer": "/status", "connector": 2,
         "transaction": 7, "message": "Reset of the CSMS: absent", "seen": None, "expected": "a value", "count": 1,
         "references": ["D, 1 (shall)"],
     }  # fmt: skip
