@@ -196,6 +196,8 @@ async def measure(port: int, prefix: str, count: int, pause_s: float, *, warm_up
     await hang_up(stations)
     if lost:
         raise LostConnectionError(f"{len(lost)} of {count} stations were dropped, first {lost[0]}")
+    if not load.latencies_ns:
+        raise LostConnectionError(f"no answer came within {measure_s:g} s")
     return Measured(len(load.latencies_ns), elapsed_s, cpu_after - cpu_before,
                     time.perf_counter() - ended - IDLE_S, load.latencies_ns)
 

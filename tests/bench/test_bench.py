@@ -10,7 +10,7 @@ import pytest
 from bench import __main__ as bench
 from bench.compare import Settings
 
-TINY = Settings(rounds=1, warm_up_s=0.05, measure_s=0.1, idle_stations=5)
+TINY = Settings(rounds=1, warm_up_s=0.05, measure_s=0.3, idle_stations=5)
 
 
 @pytest.mark.slow
