@@ -91,18 +91,18 @@ def _explanation(rule: Rule, width: int) -> Iterator[tuple[str, str]]:
     versions = ", ".join(rule.versions)
     yield from _wrapped(f"{rule.id}, {_severity(rule)}, on the {rule.axis} axis, OCPP {versions}", width)
     sections = [
-        ("What", rule.what), ("Why it matters", rule.why), ("Usual cause", rule.cause), ("What to do", rule.fix),
-        *(("To bear in mind", problem) for problem in rule.known_problems),
-        ("When", _conditions(rule)),
+        ("What", [rule.what]), ("Why it matters", [rule.why]), ("Usual cause", [rule.cause]), ("What to do", [rule.fix]),
+        ("To bear in mind", list(rule.known_problems)), ("When", [_conditions(rule)]),
     ]  # fmt: skip
-    for title, text in sections:
-        if text:
+    for title, texts in sections:
+        if any(texts):
             yield "", ""
             yield title, "bold"
-            yield from _wrapped(text, width, "  ")
+            for text in texts:
+                yield from _wrapped(text, width, "  ")
     yield "", ""
     yield "Clauses", "bold"
-    for reference in rule.references:
+    for reference in (*rule.references, *(one for escalation in rule.escalations for one in escalation.references)):
         versions = f" [OCPP {', '.join(reference.versions)}]" if reference.versions != rule.versions else ""
         yield from _wrapped(f"{reference}{versions}", width, "  ")
     yield from _example(rule, width)

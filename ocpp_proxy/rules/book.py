@@ -96,7 +96,7 @@ def _folded(page: _Page, finding: Finding) -> Found | None:
 def _aggravate(known: Finding, again: Finding) -> None:
     """A repetition may be graver, by what has become known of the station since."""
     if SEVERITIES.index(again.severity) < SEVERITIES.index(known.severity):
-        known.severity, known.axis = again.severity, again.axis
+        known.severity, known.axis, known.references = again.severity, again.axis, again.references
 
 
 def _order(finding: Finding) -> tuple[object, ...]:

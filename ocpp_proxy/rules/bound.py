@@ -6,7 +6,7 @@ Refuses to know which rule concerns which frame (`engine`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,7 +15,7 @@ from ocpp_proxy.core.frame import Sender, Version
 from ocpp_proxy.core.schema import SchemaError
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.rules.expect import ABSENT, OPERATORS, in_words, lookup, state_of, tokens_of
-from ocpp_proxy.rules.model import Check, Expectation, Kind, Part, Rule
+from ocpp_proxy.rules.model import Check, Expectation, Kind, Part, Reference, Rule
 
 Parts: TypeAlias = tuple[Any, Any, Any]  # request, response and error; ABSENT for what there is not
 
@@ -104,12 +104,13 @@ def _condition(expectation: Expectation) -> Callable[[Parts], bool]:
 class BoundRule:
     """A rule for one version: its severity and references there, its checks compiled."""
 
-    __slots__ = ("_references", "_severity", "checks", "rule")
+    __slots__ = ("_references", "_severity", "_version", "checks", "rule")
 
     def __init__(self, rule: Rule, version: Version) -> None:
         self.rule = rule
         self._severity = rule.severities[version]
-        self._references = tuple(str(entry) for entry in rule.references if version in entry.versions)
+        self._version = version
+        self._references = _cited(rule.references, version)
         self.checks = tuple(CompiledCheck(check, rule.message) for check in rule.checks if version in check.versions)
 
     def found(self, place: Place, hit: Hit) -> Finding:
@@ -132,18 +133,23 @@ class BoundRule:
         self, place: Place, message: str, words: dict[str, str], pointer: str | None, seen: Any, expected: Any
     ) -> Finding:
         rule = self.rule
-        severity, axis = self._judged(place.session)
+        severity, axis, references = self._judged(place.session)
         return Finding(
             rule=rule.id, severity=severity, axis=axis, at_fault=place.sender, station=place.session.station,
             connection=place.connection, frames=[place.seq],
             message=message.format_map({"sender": _SHOWN[place.sender], "action": place.action, **words}),
             evidence=[(place.connection, seq) for seq in place.evidence], pointer=pointer, connector=place.connector,
-            transaction=place.transaction, seen=seen, expected=expected, references=self._references,
+            transaction=place.transaction, seen=seen, expected=expected, references=references,
             cause=rule.cause, fix=rule.fix,
         )  # fmt: skip
 
-    def _judged(self, session: Session) -> tuple[Severity, Axis]:
+    def _judged(self, session: Session) -> tuple[Severity, Axis, tuple[str, ...]]:
         for escalation in self.rule.escalations:
             if CONDITIONS[escalation.condition](session, escalation.argument):
-                return escalation.severity, escalation.axis
-        return self._severity, self.rule.axis
+                more = _cited(escalation.references, self._version)
+                return escalation.severity, escalation.axis, more + self._references
+        return self._severity, self.rule.axis, self._references
+
+
+def _cited(references: Iterable[Reference], version: Version) -> tuple[str, ...]:
+    return tuple(str(reference) for reference in references if version in reference.versions)

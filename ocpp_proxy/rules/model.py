@@ -6,7 +6,7 @@ and checked (`ocpp_proxy.files.rules`), and how a rule is applied (`engine`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -58,12 +58,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """`condition` (a name in `engine.CONDITIONS`) with `argument`; what the finding becomes where it holds."""
+    """`condition` (a name in `bound.CONDITIONS`) with `argument`; what the finding becomes where it holds, and the
+    clauses that it breaks besides."""
 
     condition: str
     argument: Any
     severity: Severity
     axis: Axis
+    references: tuple[Reference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +146,12 @@ def rule_from(rule_id: str, document: Mapping[str, Any], source: str) -> Rule:
         cause=document.get("cause", "").strip(),
         fix=document["fix"].strip(),
         known_problems=tuple(document.get("known_problems", ())),
-        references=tuple(
-            Reference(entry["document"], entry.get("section", ""), entry["strength"],
-                      tuple(entry.get("versions", versions)))
-            for entry in document["references"]
-        ),
+        references=_references(document["references"], versions),
         profiles=tuple(document.get("profiles", ())),
         unless_site=tuple(document.get("unless", {}).get("site", ())),
         given=_given(document["given"]),
         checks=tuple(_check(entry, versions) for entry in document.get("checks", ())),
-        escalations=tuple(_escalation(entry, document) for entry in document.get("escalate", ())),
+        escalations=tuple(_escalation(entry, document, versions) for entry in document.get("escalate", ())),
         message=document.get("message", "{detail}"),
         tests=tuple(_test(entry, versions) for entry in document.get("tests", ())),
         source=source,
@@ -162,6 +160,14 @@ def rule_from(rule_id: str, document: Mapping[str, Any], source: str) -> Rule:
 
 def _severities(entry: Any, versions: tuple[Version, ...]) -> Mapping[Version, Severity]:
     return {version: entry[version] if isinstance(entry, Mapping) else entry for version in versions}
+
+
+def _references(entries: Iterable[Mapping[str, Any]], versions: tuple[Version, ...]) -> tuple[Reference, ...]:
+    return tuple(
+        Reference(entry["document"], entry.get("section", ""), entry["strength"],
+                  tuple(entry.get("versions", versions)))
+        for entry in entries
+    )
 
 
 def _given(entry: Mapping[str, Any]) -> Given:
@@ -195,9 +201,12 @@ def _expectation(entry: Mapping[str, Any]) -> Expectation:
     return Expectation(entry["in"], entry["field"], operator, argument)
 
 
-def _escalation(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Escalation:
+def _escalation(
+    entry: Mapping[str, Any], document: Mapping[str, Any], versions: tuple[Version, ...]
+) -> Escalation:
     ((condition, argument),) = entry["when"].items()
-    return Escalation(condition, argument, entry["severity"], entry.get("axis", document["axis"]))
+    return Escalation(condition, argument, entry["severity"], entry.get("axis", document["axis"]),
+                      _references(entry.get("references", ()), versions))
 
 
 def _test(entry: Mapping[str, Any], versions: tuple[Version, ...]) -> RuleTest:

@@ -48,8 +48,8 @@ def test_a_hundred_frames_and_the_last_are_kept_and_the_count_is_exact():
 def test_a_repetition_may_be_graver_but_not_milder():
     book = FindingBook()
     book.enter(found(1))
-    finding, _ = book.enter(found(2, severity="error", axis="compatibility"))
-    assert (finding.severity, finding.axis) == ("error", "compatibility")
+    finding, _ = book.enter(found(2, severity="error", axis="compatibility", references=("D",)))
+    assert (finding.severity, finding.axis, finding.references) == ("error", "compatibility", ("D",))
     finding, _ = book.enter(found(3, severity="info"))
     assert (finding.severity, finding.count) == ("error", 3)
     assert book.counts() == {"error": 1}

@@ -87,7 +87,9 @@ def test_the_severity_is_that_of_the_version(make_rule):
 
 
 def test_a_rule_escalates_by_what_is_known_of_the_station(make_rule):
-    escalate = [{"when": {"claims_profile": "RemoteTrigger"}, "severity": "error", "axis": "conformance"}]
+    clause = {"document": "D", "section": "3.3", "strength": "shall"}
+    escalate = [{"when": {"claims_profile": "RemoteTrigger"}, "severity": "error", "axis": "conformance",
+                 "references": [clause]}]
     rule = make_rule("r", given={"kind": "frame"}, axis="compatibility", escalate=escalate, message="m")
     for claimed, judged in [
         (None, ("warning", "compatibility")),
@@ -97,3 +99,4 @@ def test_a_rule_escalates_by_what_is_known_of_the_station(make_rule):
     ]:
         finding = BoundRule(rule, "1.6").noted(place(Session("S", feature_profiles=claimed)), "d")
         assert (finding.severity, finding.axis) == judged
+        assert ("D, 3.3 (shall)" in finding.references) == (judged[0] == "error")
