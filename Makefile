@@ -33,8 +33,16 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## speed and memory beside the peers, one table
+# mitmproxy pins its dependencies narrowly, so it gets an environment of its own.
+MITM_STAMP := .venv-mitmproxy/.installed
+
+$(MITM_STAMP): pyproject.toml
+	$(PYTHON) -m venv .venv-mitmproxy
+	.venv-mitmproxy/bin/python -m pip install --quiet --disable-pip-version-check 'mitmproxy>=11'
+	@touch $@
+
+bench: $(STAMP) $(MITM_STAMP) ## speed and memory beside the peers, one table
 	$(BIN)/python -m bench
 
 clean: ## remove what was built and installed here
-	rm -rf $(VENV) dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-mitmproxy dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis
