@@ -100,7 +100,7 @@ def mask_part(prefix: bytes, part: bytes) -> bytes:
 def _seems_secret(raw: bytes) -> bool:
     text = raw.decode("latin-1").replace("\0", "")
     text = _ESCAPED_ASCII.sub(lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
-    return names_secret(text) or ("://" in text and "@" in text[text.index("://") :])
+    return names_secret(text) or any("@" in url or "?" in url or '"' not in url for url in text.split("://")[1:])
 
 
 def _star(raw: bytes, start: int) -> bytes:
