@@ -289,6 +289,25 @@ def test_who_closes_and_leaves_at_once_still_gets_its_echo_recorded(sender: str)
 
 
 @each_side
+def test_what_is_said_to_one_who_left_is_not_on_record_as_relayed(sender: str) -> None:
+    async def main() -> None:
+        async with joined() as both:
+            both.sends(sender, CLOSE, close_payload(1000))
+            both.side(sender).hang_up()
+            other = both.side(OTHER[sender])
+            assert (await other.frame()).opcode == CLOSE
+            (pair,) = both.relay.proxy.connections.values()
+            while not (pair.station if sender == "station" else pair.csms).gone:
+                await asyncio.sleep(0)
+            both.sends(OTHER[sender], TEXT, b"to nobody")
+            both.sends(OTHER[sender], CLOSE, close_payload(1000))
+            assert (await both.recording.until(Closed)).echo == (1000, "")
+            assert both.recording.frames() == []
+
+    run("uvloop", main())
+
+
+@each_side
 def test_the_other_side_drops_instead_of_an_echo(sender: str) -> None:
     async def main() -> None:
         async with joined() as both:
