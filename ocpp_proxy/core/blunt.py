@@ -90,13 +90,6 @@ class PartMasker:
         return head["action"].decode().removesuffix(SIGNED_SUFFIX) not in _HARMLESS_ACTIONS
 
 
-def mask_part(prefix: bytes, part: bytes) -> bytes:
-    """The fragment `part` of a message of which `prefix` is all that came before it."""
-    masker = PartMasker()
-    masker.mask(prefix)
-    return masker.mask(part)
-
-
 def _seems_secret(raw: bytes) -> bool:
     text = raw.decode("latin-1").replace("\0", "")
     text = _ESCAPED_ASCII.sub(lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ocpp_proxy.core.frame import (
     OTHER_SIDE,
@@ -72,7 +72,8 @@ class Exchange:
         return self.answered_at.seconds_since(self.called_at) * 1000
 
 
-class Past(NamedTuple):
+@dataclass(slots=True)
+class Past:
     """What is kept of a Call or Send that needs no answer any more; `answer_seq` is None for a Send."""
 
     action: str
@@ -81,7 +82,8 @@ class Past(NamedTuple):
     content: int
 
 
-class Correlation(NamedTuple):
+@dataclass(slots=True)  # not frozen: one is made for each frame
+class Correlation:
     """What a frame means to its exchange.
 
     `exchange`: the one it opened, repeats, answers or complains about; None if there is none, or if it was answered so
@@ -100,9 +102,6 @@ class Correlation(NamedTuple):
     exchange: Exchange | None
     remarks: tuple[str, ...] = ()
     earlier: Past | None = None
-
-
-_NOTHING = Correlation(None)
 
 
 class _Caller:
@@ -169,14 +168,14 @@ class Correlator:
         """`injected_for`: the side in whose name the proxy sent this frame; needed where `sender` is "proxy"."""
         speaker = injected_for or sender
         if speaker == "proxy":
-            return _NOTHING
+            return Correlation(None)
         if isinstance(frame, (Call, Send)):
             return self._called(frame, seq, speaker, at, injected_for is not None)
         if isinstance(frame, CallResultError):
             return self._complained(frame, speaker)
         if isinstance(frame, (CallResult, CallError)):
             return self._answered(frame, seq, OTHER_SIDE[speaker], at)
-        return _NOTHING
+        return Correlation(None)
 
     def _of(self, caller: Side) -> _Caller:
         return self._station if caller == "station" else self._csms

@@ -8,19 +8,19 @@ Source: INTERFACE "Secrets"; see `redact` and `credentials`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ocpp_proxy.core.blunt import PartMasker as PartMasker
-from ocpp_proxy.core.blunt import mask_part as mask_part
 from ocpp_proxy.core.credentials import mask_headers as mask_headers
 from ocpp_proxy.core.credentials import mask_target as mask_target
 from ocpp_proxy.core.frame import Frame
 from ocpp_proxy.core.reader import read
 from ocpp_proxy.core.record import Mask
-from ocpp_proxy.core.redact import redact
+from ocpp_proxy.core.redact import may_hold_secret, redact
 
 
-class Admitted(NamedTuple):
+@dataclass(slots=True)  # not frozen: one is made for each message
+class Admitted:
     """`data` is what may be recorded, `frame` was read from it, `masked` says what was replaced in it."""
 
     frame: Frame
@@ -30,7 +30,7 @@ class Admitted(NamedTuple):
 
 def admit(raw: bytes, *, binary: bool, keep_secrets: bool) -> Admitted:
     """Never raises, whatever the bytes. `binary`: the message came with the binary opcode."""
-    if keep_secrets:
+    if keep_secrets or not may_hold_secret(raw):
         return Admitted(read(raw, binary=binary), raw)
     data, masked = redact(raw)
     return Admitted(read(data, binary=binary), data, masked)

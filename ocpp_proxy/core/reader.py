@@ -132,10 +132,12 @@ def _read_patiently(raw: bytes, defects: tuple[Defect, ...]) -> Frame:
         found.append(Defect("not-utf8", f"byte 0x{raw[error.start]:02X} is not UTF-8", error.start))
         text = raw.decode(errors="surrogateescape")
     start, before = begin(text)
-    found += before
-    read_on = scan(text, start)
-    _ending(text, read_on)
-    return _Elements(raw, text, read_on, found).frame()
+    try:
+        read_on = scan(text, start)
+        _ending(text, read_on)
+        return _Elements(raw, text, read_on, found + before).frame()
+    except RecursionError:  # only where our own caller is deep down already
+        return Malformed(raw, (*found, Defect("too-deep", "nested too deep to be read here")))
 
 
 def _ending(text: str, read_on: Scan) -> None:
@@ -149,6 +151,17 @@ def _ending(text: str, read_on: Scan) -> None:
         read_on.defects.append(Defect("nul", "NUL behind the message", text.index("\0", read_on.end)))
 
 
+def _in_bytes(defects: list[Defect], text: str) -> list[Defect]:
+    """The same defects, with positions in bytes instead of characters; each character is looked at once."""
+    offsets: dict[int, int] = {}
+    character = byte = 0
+    for position in sorted({defect.position or 0 for defect in defects}):
+        byte += len(text[character:position].encode(errors="surrogateescape"))
+        character = position
+        offsets[position] = byte
+    return [Defect(defect.code, defect.message, offsets[defect.position or 0], defect.pointer) for defect in defects]
+
+
 class _Elements:
     """Makes a frame of the elements that could be read, and names each that is not as it must be."""
 
@@ -158,17 +171,13 @@ class _Elements:
         self.broken = read_on.broken
         self.root = read_on.node
         self.nodes: list[Node] = read_on.node.value if read_on.node and read_on.node.kind == "array" else []
-        self.defects = defects + [self.in_bytes(defect) for defect in read_on.defects]
-
-    def in_bytes(self, defect: Defect) -> Defect:
-        offset = len(self.text[: defect.position].encode(errors="surrogateescape"))
-        return Defect(defect.code, defect.message, offset, defect.pointer)
+        self.defects = defects + _in_bytes(read_on.defects, text)
 
     def note(self, code: str, message: str, index: int | None = None) -> None:
         if index is None:
             self.defects.append(Defect(code, message))
         else:
-            self.defects.append(self.in_bytes(Defect(code, message, self.nodes[index].start, f"/{index}")))
+            self.defects += _in_bytes([Defect(code, message, self.nodes[index].start, f"/{index}")], self.text)
 
     def frame(self) -> Frame:
         type_id, message_id = self.type_id(), None

@@ -49,19 +49,35 @@ class _Cut(NamedTuple):
 
 
 def redact(raw: bytes) -> tuple[bytes, tuple[Mask, ...]]:
-    """The message with its secrets masked, and where they were; the very same bytes where there are none."""
-    if not may_hold_secret(raw):
-        return raw, ()
+    """The message with its secrets masked, and where they were; the very same bytes where there are none.
+
+    It takes its time: ask `may_hold_secret` first.
+    """
     text = raw.decode(errors="surrogateescape")
+    try:
+        cuts = _cuts(text)
+    except RecursionError:  # only where our own caller is deep down already
+        cuts = None
+    if cuts is None:
+        return blunt.redact(raw)
+    if not cuts:
+        return raw, ()
+    pieces: list[str] = []
+    at = 0
+    for cut in cuts:
+        pieces += (text[at : cut.start], cut.text)
+        at = cut.end
+    return "".join((*pieces, text[at:])).encode(errors="surrogateescape"), tuple(cut.mask for cut in cuts)
+
+
+def _cuts(text: str) -> list[_Cut] | None:
+    """What to mask; None where the text is not one sound JSON value and nothing else."""
     start, before = begin(text)
     found = scan(text, start)
     alone = skip_padding(text, found.end) == len(text) and all(defect.code != "leading-data" for defect in before)
     if found.broken or found.node is None or not alone:
-        return blunt.redact(raw)
-    cuts = _Search(text).cuts(found.node)
-    for cut in reversed(cuts):
-        text = text[: cut.start] + cut.text + text[cut.end :]
-    return (text.encode(errors="surrogateescape"), tuple(cut.mask for cut in cuts)) if cuts else (raw, ())
+        return None
+    return _Search(text).cuts(found.node)
 
 
 def may_hold_secret(raw: bytes) -> bool:

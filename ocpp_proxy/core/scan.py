@@ -26,6 +26,7 @@ Kind: TypeAlias = Literal["object", "array", "string", "number", "other"]
 
 DEPTH_MAX = 254  # what orjson writes and jsonschema-rs reads; the deepest OCPP payload has about ten levels
 VALUES_MAX = 50_000  # a defective frame that claims more than this is not worth the relay's time
+DEFECTS_MAX = 100  # of one text; who reads the first hundred has understood
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _PADDING = re.compile("[ \t\r\n\0]*")
@@ -261,4 +262,5 @@ class _Scanner:
         return f"expected {expected}, found {seen!a}" if seen else f"expected {expected}, but the text ends"
 
     def note(self, code: str, message: str, at: int, pointer: str) -> None:
-        self.defects.append(Defect(code, message, at, pointer))
+        if len(self.defects) < DEFECTS_MAX:
+            self.defects.append(Defect(code, message, at, pointer))

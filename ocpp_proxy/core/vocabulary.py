@@ -20,11 +20,6 @@ Kind: TypeAlias = Literal["call", "send"]
 
 VERSIONS: tuple[Version, ...] = ("1.6", "2.0.1", "2.1")
 SUBPROTOCOLS: Mapping[str, Version] = {"ocpp1.6": "1.6", "ocpp2.0.1": "2.0.1", "ocpp2.1": "2.1"}
-MESSAGE_TYPES: Mapping[Version, frozenset[int]] = {
-    "1.6": frozenset({2, 3, 4}),
-    "2.0.1": frozenset({2, 3, 4}),
-    "2.1": frozenset({2, 3, 4, 5, 6}),
-}
 # A message signed as a whole carries its action's name with this suffix and a JWS object (2.x Part 4 chapter 7).
 SIGNED_SUFFIX = "-Signed"
 

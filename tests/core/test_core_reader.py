@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from ocpp_proxy.core.defects import DEFECTS, has_payload
 from ocpp_proxy.core.frame import Call, CallError, CallResult, CallResultError, Frame, Malformed, Send
 from ocpp_proxy.core.reader import read
+from ocpp_proxy.core.redact import redact
 
 MAIMED = ("truncated", "payload_only", "malformed", "paste_artifact", "redacted")
 BIG = b'[2,"1","DataTransfer",{"vendorId":"v","data":"' + b"x" * 20_000_000 + b'"}]'
@@ -223,10 +226,25 @@ def test_brackets_in_strings_are_not_depth() -> None:
 
 
 def test_a_defective_message_is_not_read_for_ever() -> None:
-    frame = read(b'[2,"1","A",[' + b"NaN," * 1_000_000 + b"1]]")
+    frame = read(b'[2,"1","A",["' + "ä".encode() * 5_000_000 + b'",' + b"NaN," * 1_000_000 + b"1]]")
     assert isinstance(frame, Call)
-    assert codes(frame)[-1] == "too-complex"
-    assert len(frame.defects) < 60_000
+    assert codes(frame) == ["nan"] * 100 + ["too-complex"]
+    assert frame.defects[0].position == 10_000_015
+
+
+def test_a_deep_message_does_not_break_a_deep_caller() -> None:
+    raw = b'[2,"1","A",{"password":"x","b":' + b"[" * 250 + b"NaN" + b"]" * 250 + b"}]"
+
+    def call_from(depth: int) -> None:
+        if depth:
+            call_from(depth - 1)
+        else:
+            assert read(raw).defects
+            assert b'"x"' not in redact(raw)[0]
+
+    deepest = sys.getrecursionlimit() - len(inspect.stack()) - 30
+    for depth in range(deepest - 600, deepest, 10):
+        call_from(depth)
 
 
 def test_a_message_of_20_mib_is_read_whole() -> None:
