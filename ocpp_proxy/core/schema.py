@@ -83,13 +83,9 @@ class Schemas:
         self._load = load
         self._compiled: dict[tuple[Version, str, Part], _Compiled | None] = {}
 
-    def known(self, version: Version, action: str, part: Part) -> bool:
-        """Whether there is a schema to check against: not for unknown actions, nor for what is never answered."""
-        return self._find(version, action, part) is not None
-
     def check(self, version: Version, action: str, part: Part, payload: Any) -> tuple[SchemaError, ...]:
-        """All errors, ordered by place; none where there is no schema. A payload of null counts as empty. Never raises,
-        whatever the payload."""
+        """All errors, ordered by place. None where there is no schema to check against: for unknown actions, and for
+        the answer to what is never answered. A payload of null counts as empty. Never raises, whatever the payload."""
         compiled = self._find(version, action, part)
         if compiled is None:
             return ()
