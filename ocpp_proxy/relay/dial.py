@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 from ocpp_proxy.relay.leg import Leg, describe_loss
 from ocpp_proxy.relay.settings import RelaySettings
 from ocpp_proxy.relay.sockets import tune
-from ocpp_proxy.wire.link import CsmsLink, Message, NoMessage
+from ocpp_proxy.wire.happening import Message, NoMessage
+from ocpp_proxy.wire.link import CsmsLink
 from ocpp_proxy.wire.tls import explain
 from ocpp_proxy.wire.upstream import Upstream
 

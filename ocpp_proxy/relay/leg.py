@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ocpp_proxy.core.frame import Side
-from ocpp_proxy.wire.link import Breach, CsmsLink, Message, NoMessage, Received, StationLink
+from ocpp_proxy.wire.happening import Breach, Message, NoMessage, Received
+from ocpp_proxy.wire.link import CsmsLink, StationLink
 from ocpp_proxy.wire.tls import describe, explain
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from ocpp_proxy.core.record import Closed, Entry, Writable
 from ocpp_proxy.core.vocabulary import SUBPROTOCOLS
 from ocpp_proxy.relay.leg import Expired, Leg, LegEvent, Lost, Stopped
 from ocpp_proxy.wire.deflate import Chosen
-from ocpp_proxy.wire.link import CLOSE, LOST, Breach, Received, close_of
+from ocpp_proxy.wire.happening import CLOSE, LOST, Breach, Received, close_of
 
 if TYPE_CHECKING:
     from ocpp_proxy.relay.ledger import Ledger, Seen

@@ -16,17 +16,15 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 
 from ocpp_proxy.clock import now
-from ocpp_proxy.core.frame import Sender
-from ocpp_proxy.core.gate import mask_headers, mask_target
-from ocpp_proxy.core.record import Closed, Opened
+from ocpp_proxy.core.record import Closed
+from ocpp_proxy.relay.caller import Caller, RefusedError
 from ocpp_proxy.relay.dial import Dial, UnreachableError
 from ocpp_proxy.relay.ledger import Ledger
 from ocpp_proxy.relay.leg import Leg
@@ -36,48 +34,16 @@ from ocpp_proxy.relay.settings import RelaySettings
 from ocpp_proxy.relay.sockets import peek, tune
 from ocpp_proxy.wire import deflate, opening
 from ocpp_proxy.wire.client_hello import HELLO_BYTES, read_client_hello
-from ocpp_proxy.wire.link import LOST, Message, NoMessage, StationLink
+from ocpp_proxy.wire.happening import LOST, Message, NoMessage
+from ocpp_proxy.wire.link import StationLink
 from ocpp_proxy.wire.tls import explain
 from ocpp_proxy.wire.tls_trouble import explain_hello
-from ocpp_proxy.wire.upstream import Upstream, identity
-
-T = TypeVar("T")
+from ocpp_proxy.wire.upstream import Upstream
 
 _TLS_HANDSHAKE = b"\x16"
 _ALERT_HANDSHAKE_FAILURE = bytes((21, 3, 1, 0, 2, 2, 40))
 _NO_UPGRADE = "this is a WebSocket port for OCPP stations: connect to it with a WebSocket client (Upgrade: websocket)"
 _PLAIN_ON_TLS = "this port speaks TLS: set wss:// in place of ws:// in the station's backend URL"
-
-
-class RefusedError(Exception):
-    """The caller gets no connection. `status` None: nothing is answered; `by`: whose answer it is; `answer`: its bytes
-    where they are not ours."""
-
-    def __init__(
-        self, reason: str, status: int | None, by: Sender | None = "proxy", answer: bytes | None = None
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
-        self.by = by
-        self.answer = answer
-
-
-@dataclass(slots=True)
-class Caller:
-    """What is known so far."""
-
-    address: str
-    host: str
-    station: Leg | None = None
-    station_tls: dict[str, Any] | None = None
-    request: Request | None = None
-    response: Response | None = None
-    csms: Leg | None = None
-    csms_tls: dict[str, Any] | None = None
-    dial_ms: float | None = None
-    struck: tuple[str, ...] = ()
-    head: bytes = b""
 
 
 class Reception:
@@ -103,7 +69,8 @@ class Reception:
     async def receive(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
         """Deal with an accepted connection; returns when it is open or refused."""
         host, port = address[:2]
-        caller = Caller(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", host)
+        spelt = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        caller = Caller(spelt, host, self._settings.keep_secrets)
         try:
             await self._welcome(caller, sock)
         except RefusedError as refusal:
@@ -191,7 +158,7 @@ class Reception:
         assert caller.request is not None
         if leg.eof or leg.gone:
             raise RefusedError("the station hung up right after its request", None, None)
-        who = self._identity(caller)
+        who = caller.identity
         target = self._upstream.target(caller.request.path, who)
         onward = opening.onward(message.raw, target, self._upstream.authority)
         caller.struck = onward.struck
@@ -233,7 +200,7 @@ class Reception:
         connection = self._ledger.next_connection()
         pair = Pair(
             caller.station, dial.leg,
-            identity=self._identity(caller),
+            identity=caller.identity,
             subprotocol=opening.chosen_subprotocol(headers),
             since=now(),
             ledger=self._ledger,
@@ -242,7 +209,7 @@ class Reception:
             on_end=self._on_end,
         )  # fmt: skip
         self._on_open(pair)
-        opened = [] if self._ledger.opaque else [self._opened(caller, connection, 101, None)]
+        opened = [] if self._ledger.opaque else [caller.opened(connection, 101, None)]
         self._ledger.step(opened, partial(pair.open, answer.raw, compression))
 
     async def _see_out(self, caller: Caller) -> None:
@@ -258,7 +225,7 @@ class Reception:
     def _refuse(self, caller: Caller, refusal: RefusedError) -> None:
         if not self._ledger.opaque:
             connection = self._ledger.next_connection()
-            opened = self._opened(caller, connection, refusal.status, refusal.by, refusal.reason)
+            opened = caller.opened(connection, refusal.status, refusal.by, refusal.reason)
             by = refusal.by or "station"
             closed = Closed(connection=connection, at=opened.at, by=by, code=LOST, reason=refusal.reason)
             self._ledger.step([opened, closed], partial(self._dismiss, caller.station, refusal))
@@ -275,48 +242,6 @@ class Reception:
         elif refusal.status is not None:
             station.write(_own_answer(station, refusal))
         station.finish(self._settings.linger_s)
-
-    def _opened(
-        self, caller: Caller, connection: str, status: int | None, by: Sender | None, reason: str = ""
-    ) -> Opened:
-        request, response = caller.request, caller.response
-        headers = response.headers if response else None
-        extra: dict[str, Any] = {}
-        if reason:
-            extra["reason"] = reason
-        if caller.struck:
-            extra["struck"] = list(caller.struck)
-        if caller.head:
-            extra["head"] = caller.head.hex()
-        return Opened(
-            connection=connection,
-            at=now(),
-            station=self._identity(caller) if request else None,
-            station_address=caller.address,
-            target=self._masked(mask_target, request.path) if request else None,
-            offered=opening.offered_subprotocols(request.headers) if request else (),
-            subprotocol=opening.chosen_subprotocol(headers) if headers and status == 101 else None,
-            extensions=opening.first(headers, deflate.HEADER) if headers and status == 101 else None,
-            status=status,
-            refused_by=by,
-            dial_ms=caller.dial_ms,
-            station_headers=self._headers(request),
-            csms_headers=self._headers(response),
-            tls={"station": caller.station_tls, "csms": caller.csms_tls},
-            extra=extra,
-        )
-
-    def _headers(self, message: Request | Response | None) -> tuple[Any, ...]:
-        if message is None:
-            return ()
-        return tuple(self._masked(mask_headers, tuple(message.headers.raw_items())))
-
-    def _masked(self, mask: Callable[[T], Any], value: T) -> Any:
-        return value if self._settings.keep_secrets else mask(value)
-
-    def _identity(self, caller: Caller) -> str:
-        assert caller.request is not None
-        return identity(caller.request.path, opening.first(caller.request.headers, "Authorization"), caller.host)
 
 
 def _own_task() -> asyncio.Task[Any]:

@@ -18,7 +18,7 @@ from ocpp_proxy.core.gate import PartMasker, admit
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord, Part, Writable
 from ocpp_proxy.relay.ledger import Seen
-from ocpp_proxy.wire.link import BINARY, CONT, PING, PONG, TEXT, Received
+from ocpp_proxy.wire.happening import BINARY, CONT, PING, PONG, TEXT, Received
 
 SHOWN_LATER_MAX = 256  # so much may wait for the end of a fragmented message; then it is shown before it
 _NAMES: dict[int, Opcode] = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}

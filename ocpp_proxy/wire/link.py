@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
-from typing import TypeAlias
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import HeaderLineTooLong, PayloadTooBig, ProtocolError, RequestLineTooLong, TooManyHeaders
@@ -29,8 +28,8 @@ from websockets.protocol import SERVER, Protocol, State
 from websockets.server import ServerProtocol
 from websockets.uri import WebSocketURI
 
-CONT, TEXT, BINARY, CLOSE, PING, PONG = (int(opcode) for opcode in Opcode)
-NO_STATUS, LOST = 1005, 1006
+from ocpp_proxy.wire.happening import BINARY, CLOSE, CONT, TEXT, Breach, Happening, Message, NoMessage, Received
+
 HEAD_BYTES = 16
 _REASON_BYTES = 123
 apply_mask: Callable[[bytes, bytes], bytes] = _apply_mask
@@ -40,60 +39,13 @@ _LOGGER = logging.Logger("ocpp_proxy.wire", logging.CRITICAL + 1)
 _NOBODY = WebSocketURI(False, "", 0, "", "")
 
 
-class Message:
-    """The handshake message, with the exact bytes it was read from (a refusal's body included)."""
-
-    __slots__ = ("http", "raw")
-
-    def __init__(self, http: Request | Response, raw: bytes) -> None:
-        self.http = http
-        self.raw = raw
-
-
-class NoMessage:
-    """Instead of a handshake message something unreadable came. `status` is what a server answers to it."""
-
-    __slots__ = ("raw", "reason", "status")
-
-    def __init__(self, reason: str, status: int, raw: bytes) -> None:
-        self.reason = reason
-        self.status = status
-        self.raw = raw
-
-
-class Received:
-    """One frame. `data`: the payload, unmasked and inflated (see `Protocol.opaque`); `raw`: its bytes on the wire."""
-
-    __slots__ = ("data", "fin", "opcode", "raw")
-
-    def __init__(self, opcode: int, fin: bool, data: bytes, raw: bytes) -> None:
-        self.opcode = opcode
-        self.fin = fin
-        self.data = data
-        self.raw = raw
-
-
-class Breach:
-    """A breach of RFC 6455, or a message over the limit: the code to close with, and the frame's first bytes."""
-
-    __slots__ = ("code", "head", "reason")
-
-    def __init__(self, code: int, reason: str, head: bytes) -> None:
-        self.code = code
-        self.reason = reason
-        self.head = head
-
-
-LinkEvent: TypeAlias = Received | Breach
-
-
 class _Link(Protocol):
     """What both sides have in common. After each `receive_data` look at `message` while the handshake is held, at
     `happened` from `release` on; who reads `happened` leaves an empty list there."""
 
     def _begin(self, opaque: bool) -> None:
         self.message: Message | NoMessage | None = None
-        self.happened: list[LinkEvent] = []
+        self.happened: list[Happening] = []
         self.held = True
         # Where nobody looks into messages (nothing is recorded) they need not be unmasked or inflated.
         self.opaque = opaque
@@ -171,6 +123,7 @@ class _Link(Protocol):
             self._breach(1009, str(error), data)
 
     def _cut_frames(self, data: bytes) -> None:
+        # In one piece, for its speed: it runs for each frame.
         start, size, happened = 0, len(data), self.happened
         self._at = 0
         while start < size:
@@ -188,6 +141,8 @@ class _Link(Protocol):
                     break
                 length = int.from_bytes(data[start + 2 : start + 2 + wide], "big")
                 payload += wide
+                if length >> 63:
+                    raise ProtocolError("length of 64 bits")
             # A whole text message, the usual case, needs no more than this one look.
             if first != 0x81 or second & 0x80 != self._mask_bit or not self._plain:
                 self._check(first, second, length)
@@ -312,10 +267,3 @@ def _sentence(error: BaseException) -> str:
 
 def _cut(reason: str) -> str:
     return reason.encode()[:_REASON_BYTES].decode("utf-8", "ignore")
-
-
-def close_of(payload: bytes) -> tuple[int, str]:
-    """Code and reason of a close frame, whatever is in it; 1005 for none."""
-    if len(payload) < 2:
-        return NO_STATUS, ""
-    return int.from_bytes(payload[:2], "big"), payload[2:].decode("utf-8", "backslashreplace")

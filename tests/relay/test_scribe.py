@@ -12,7 +12,7 @@ from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord, Part
 from ocpp_proxy.relay import scribe
 from ocpp_proxy.relay.scribe import Scribe
-from ocpp_proxy.wire.link import BINARY, CONT, PING, TEXT, Received
+from ocpp_proxy.wire.happening import BINARY, CONT, PING, TEXT, Received
 
 SECRET = b'[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"canary-0123456789"}]'
 

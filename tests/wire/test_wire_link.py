@@ -10,19 +10,8 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 
-from ocpp_proxy.wire.link import (
-    CLOSE,
-    LOST,
-    NO_STATUS,
-    TEXT,
-    Breach,
-    CsmsLink,
-    Message,
-    NoMessage,
-    Received,
-    StationLink,
-    close_of,
-)  # fmt: skip
+from ocpp_proxy.wire.happening import CLOSE, LOST, NO_STATUS, TEXT, Breach, Message, NoMessage, Received, close_of
+from ocpp_proxy.wire.link import CsmsLink, StationLink
 
 REQUEST = b"GET /CP1 HTTP/1.1\r\nHost: x\r\n\r\n"
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nX: y\r\n\r\n"
@@ -130,6 +119,13 @@ def test_nothing_is_looked_at_after_a_breach() -> None:
     link.receive_data(wire(TEXT, b"later", mask=False))
     (breach,) = got(link)
     assert (breach.code, breach.head[:2]) == (1002, b"\x83\x00")
+
+
+def test_a_length_has_63_bits() -> None:
+    link = open_link(CsmsLink)
+    link.receive_data(b"\x81\x7f" + b"\xff" * 8)
+    (breach,) = got(link)
+    assert (breach.code, breach.head) == (1002, b"\x81\x7f" + b"\xff" * 8)
 
 
 def test_opaque_leaves_messages_unread_but_not_control_frames() -> None:
