@@ -91,7 +91,8 @@ def _explanation(rule: Rule, width: int) -> Iterator[tuple[str, str]]:
     versions = ", ".join(rule.versions)
     yield from _wrapped(f"{rule.id}, {_severity(rule)}, on the {rule.axis} axis, OCPP {versions}", width)
     sections = [
-        ("What", [rule.what]), ("Why it matters", [rule.why]), ("Usual cause", [rule.cause]), ("What to do", [rule.fix]),
+        ("What", [rule.what]), ("Why it matters", [rule.why]),
+        ("Usual cause", [rule.cause]), ("What to do", [rule.fix]),
         ("To bear in mind", list(rule.known_problems)), ("When", [_conditions(rule)]),
     ]  # fmt: skip
     for title, texts in sections:
