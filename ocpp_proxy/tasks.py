@@ -38,9 +38,15 @@ class Tasks:
 
 def run_on_fast_loop(work: Coroutine[Any, Any, Result]) -> Result:
     """asyncio.run on uvloop where there is one (not on Windows, not on PyPy)."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(work)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         import uvloop
     except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        # The relay looks at a connection's first bytes before it is read; Windows' proactor loop cannot.
+        return asyncio.SelectorEventLoop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
