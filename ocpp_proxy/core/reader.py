@@ -114,13 +114,16 @@ def _read_exactly(raw: bytes, defects: tuple[Defect, ...]) -> Frame:
 def _too_deep(raw: bytes) -> bool:
     if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
         return False
-    depth = deepest = 0
-    for byte in _IN_QUOTES.sub(b"", raw).translate(None, _NO_BRACKETS):
+    brackets = _IN_QUOTES.sub(b"", raw).translate(None, _NO_BRACKETS)
+    depth = 0
+    for byte in brackets.replace(b"{}", b"").replace(b"[]", b""):  # pairs without content are many and go no deeper
         depth += 1 if byte in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest > DEPTH_MAX
+        if depth > _DEPTH_WITHOUT_PAIRS:
+            return True
+    return False
 
 
+_DEPTH_WITHOUT_PAIRS = DEPTH_MAX - 2  # what was taken out reached at most two levels further
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 def _read_patiently(raw: bytes, defects: tuple[Defect, ...]) -> Frame:
