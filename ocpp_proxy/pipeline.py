@@ -11,21 +11,22 @@ Source: OCPP-J 1.6 chapter 3 and OCPP 2.0.1 Part 4 chapter 3 (the subprotocol de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ocpp_proxy.core.event import ConnectionClosed, ConnectionOpened, Event, FindingRaised, FrameSeen, GapSeen
 from ocpp_proxy.core.exchange import Correlation, Correlator
 from ocpp_proxy.core.finding import Finding
-from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, Frame, Malformed, Side, Version
+from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, Frame, Malformed, Sender, Side, Version
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.reader import read
-from ocpp_proxy.core.record import Closed, FrameRecord, Gap, Opened, Record
+from ocpp_proxy.core.record import Closed, Entry, FrameRecord, Gap, Opened, Record
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.core.session import Session, Sessions
 from ocpp_proxy.core.vocabulary import VERSIONS, guess_version, version_of_subprotocol
-from ocpp_proxy.rules.book import FindingBook
+from ocpp_proxy.rules.book import FindingBook, Found
+from ocpp_proxy.rules.bound import SHOWN
 from ocpp_proxy.rules.engine import Engine
 from ocpp_proxy.rules.judge import SEND_ANSWERED, Judge, Seen
 from ocpp_proxy.rules.ruleset import RuleSet
@@ -34,6 +35,7 @@ GUESS_FROM = 20  # frames of a connection without a version that are looked at b
 FALLBACK: Version = "1.6"
 NOTES_KEPT = 1000
 BOTH: frozenset[Side] = frozenset(("station", "csms"))
+NOT_RECORDED = "not_recorded"  # in `extra` of a frame in whose place its length and SHA-256 are on record
 UNREADABLE_ID = "-1"  # what a CALLERROR of 2.x bears where it answers a message whose id could not be read
 
 
@@ -48,13 +50,14 @@ class Note:
 class _Link:
     """What is known of one open connection."""
 
-    __slots__ = ("correlator", "gap_seq", "judge", "last_seq", "lost", "open", "session", "unheard", "waiting")
+    __slots__ = ("begun", "correlator", "gap_seq", "judge", "last_seq", "lost", "open", "session", "unheard", "waiting")
 
     def __init__(self, connection: str, session: Session, judge: Judge | None, from_the_start: bool) -> None:
         self.correlator = Correlator(connection)
         self.session = session
         self.judge = judge
         self.waiting: list[Seen] | None = None  # frames that wait for the version to be guessed
+        self.begun: dict[Sender, tuple[int, int]] | None = None  # number and bytes of messages that are not whole
         self.open = 0          # Calls without an answer
         self.last_seq = 0
         self.gap_seq = 0       # up to here, frames may be missing
@@ -102,7 +105,10 @@ class Pipeline:
 
     def finish(self) -> list[Event]:
         """Nothing more comes for now: judge what waited for more. Feeding may go on afterwards."""
-        return [event for link in list(self._links.values()) for event in self._decide(link)]
+        links = list(self._links.values())
+        for link in links:
+            self._broken_off(link)
+        return [event for link in links for event in self._decide(link)]
 
     def findings(self) -> list[Finding]:
         """By connection, first frame, rule and pointer."""
@@ -164,8 +170,13 @@ class Pipeline:
         if record.opcode in ("ping", "pong"):
             self._control += 1
             return [FrameSeen(record, link.session.station, None, None)]
-        if record.incomplete:  # its whole form follows, or else it broke off and says nothing
+        if record.incomplete:  # its whole form follows, or else it broke off
+            self._begun(link, record)
             return []
+        if link.begun is not None:
+            _whole(link, record)
+        if record.extra and NOT_RECORDED in record.extra:
+            return self._placeholder(record)
         if frame is None:
             frame = read(record.data, binary=record.opcode == "binary")
         self._frames += 1
@@ -174,6 +185,28 @@ class Pipeline:
         if link.judge is None:
             return events + self._wait(link, seen)
         return self._judged(link.judge, link, seen, events)
+
+    def _placeholder(self, record: FrameRecord) -> list[Event]:
+        """What is on record are not the peer's words: for the analysis the frame is missing."""
+        told = record.extra[NOT_RECORDED]
+        reason = told.get("reason") if isinstance(told, Mapping) else None
+        gap = Gap(connection=record.connection, at=record.at, first_seq=record.seq, lost=1,
+                  reason=f"it could not be read ({reason}), only its length and SHA-256 are on record")
+        return self._gap(gap)
+
+    def _entry(self, record: Entry) -> list[Event]:
+        """The relay's note of a breach; other lines say nothing."""
+        connection = record.connection
+        if record.type != "breach" or connection is None:
+            return []
+        if record.at is not None:
+            self._latest = record.at
+        link = self._links.get(connection)
+        if link is None:
+            link = self._link(connection, self._sessions.of(None), self._default, from_the_start=False)
+        events = self._decide(link)
+        judge = link.judge or self._judges[FALLBACK]
+        return self._entered(judge.breach(record.fields, connection, link.last_seq, link.session), events)
 
     # What a frame means
 
@@ -201,7 +234,10 @@ class Pipeline:
         return Seen(record, frame, side, correlation, remarks)
 
     def _judged(self, judge: Judge, link: _Link, seen: Seen, events: list[Event]) -> list[Event]:
-        for found in judge.judge(seen, link.session):
+        return self._entered(judge.judge(seen, link.session), events)
+
+    def _entered(self, findings: list[Found], events: list[Event]) -> list[Event]:
+        for found in findings:
             finding, first = self._book.enter(found)
             events.append(FindingRaised(finding, first))
         return events
@@ -225,6 +261,7 @@ class Pipeline:
         if link is None:
             return []
         self._unanswered += link.open
+        self._broken_off(link)
         return self._decide(link)
 
     def _out_of_step(self, link: _Link, seq: int) -> None:
@@ -239,6 +276,16 @@ class Pipeline:
         link.lost += lost
         span = f"frame {first_seq} is" if lost == 1 else f"frames {first_seq} to {first_seq + lost - 1} are"
         self._note(link.correlator.connection, f"{span} missing: {reason}")
+
+    def _begun(self, link: _Link, record: FrameRecord) -> None:
+        """Keep in mind a message that may break off; one of each side at most, as RFC 6455 section 5.4 has it."""
+        begun = link.begun = link.begun or {}
+        begun[record.sender] = (record.seq, sum(record.fragments or (len(record.data),)))
+
+    def _broken_off(self, link: _Link) -> None:
+        for sender, (seq, size) in (link.begun or {}).items():
+            self._note(link.correlator.connection, f"message {seq} of the {SHOWN[sender]} broke off after {size} bytes")
+        link.begun = None
 
     def _pending(self, link: _Link) -> int:
         latest, timeout_s = self._latest, link.correlator.timeout_s
@@ -270,6 +317,14 @@ class Pipeline:
         for seen in waiting:
             self._judged(link.judge, link, seen, events)
         return events
+
+
+def _whole(link: _Link, record: FrameRecord) -> None:
+    """Forget the beginning of the message, if it was one in fragments."""
+    begun = link.begun
+    if begun is not None and begun.get(record.sender, (0, 0))[0] == record.seq:
+        del begun[record.sender]
+        link.begun = begun or None
 
 
 def _certain(
@@ -311,4 +366,5 @@ _REACTIONS: dict[type, Callable[[Pipeline, Any], list[Event]]] = {
     Opened: Pipeline._opened,
     Closed: Pipeline._closed,
     Gap: Pipeline._gap,
+    Entry: Pipeline._entry,
 }

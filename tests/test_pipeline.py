@@ -417,6 +417,117 @@ def test_the_answer_to_an_unreadable_message_is_no_orphan_where_the_version_says
         assert [one for one in wire.found() if one[0] != "frame-arity"] == wanted
 
 
+def test_a_frame_that_was_not_recorded_is_missing_and_no_frame_of_the_peer(wire):
+    wire.station(2, "1", "Heartbeat", {})
+    extra = {"not_recorded": {"length": 20, "sha256": "00", "reason": "KeyError('x')"}}
+    (event,) = wire.say("csms", b"20 bytes, SHA-256 00", extra=extra)
+    assert isinstance(event, GapSeen)
+    assert (event.record.first_seq, event.record.lost) == (2, 1)
+    wire.station(2, "2", "Heartbeat", {})
+    wire.csms(3, "may-be-lost", BEAT)
+    assert wire.found() == []
+    assert wire.counts("frames", "malformed", "exchanges") == (3, 0, 2)
+    (note,) = wire.pipeline.notes
+    assert note.message.startswith("frame 2 is missing: it could not be read (KeyError('x'))")
+
+
+@pytest.mark.parametrize("told", [None, "x", {"reason": 5}, []])
+def test_whatever_is_said_of_a_frame_that_was_not_recorded_is_borne(wire, told):
+    (event,) = wire.say("station", b"?", extra={"not_recorded": told})
+    assert isinstance(event, GapSeen)
+    assert wire.found() == []
+
+
+@pytest.mark.parametrize("end", [Wire.close, Wire.found])
+def test_a_message_that_broke_off_is_told_and_not_counted(wire, end):
+    wire.station(2, "1", "Heartbeat", {})
+    wire.say("csms", b'[3,"1",{"curr', incomplete=True, fragments=(5, 8))
+    wire.say("station", b"[2,", incomplete=True)
+    assert wire.pipeline.notes == []
+    end(wire)
+    assert [note.message for note in wire.pipeline.notes] == [
+        "message 2 of the CSMS broke off after 13 bytes", "message 3 of the station broke off after 3 bytes"]
+    assert wire.counts("frames", "malformed") == (1, 0)
+    assert wire.found() == []
+    assert len(wire.pipeline.notes) == 2
+
+
+def test_a_message_that_became_whole_did_not_break_off_whoever_else_spoke_meanwhile(wire):
+    wire.say("station", b'[2,"1",', incomplete=True)
+    wire.say("csms", b"", opcode="ping")
+    wire.seq["c1"] = 0
+    wire.station(2, "1", "Heartbeat", {})
+    wire.close()
+    assert wire.pipeline.notes == []
+
+
+# Breaches of the WebSocket protocol
+
+
+def breach(wire, connection="c1", **fields):
+    told = {"sender": "csms", "code": 1002, "reason": "reserved opcode 0x3", "head": "8300"} | fields
+    return wire.feed(Entry(type="breach", connection=connection, at=wire.now(), fields=told))
+
+
+@pytest.mark.parametrize("sender", ["station", "csms"])
+def test_who_breaks_the_websocket_protocol_is_at_fault(wire, sender):
+    wire.station(2, "1", "Heartbeat", {})
+    (raised,) = breach(wire, sender=sender)
+    finding = raised.finding
+    assert raised.first
+    assert (finding.rule, finding.severity, finding.axis) == ("ws-breach", "error", "conformance")
+    assert (finding.at_fault, finding.station, finding.connection) == (sender, "S", "c1")
+    assert (finding.frames, finding.evidence, finding.seen) == ([], [("c1", 1)], "8300")
+    assert finding.message.startswith("Reserved opcode 0x3")
+    assert wire.counts("frames", "error") == (1, 1)
+    json.dumps(finding.as_dict())
+
+
+def test_what_is_too_big_for_the_proxy_is_no_fault_of_its_sender(wire):
+    breach(wire, sender="station", code=1009, reason="frame with 1001 bytes")
+    (finding,) = wire.pipeline.findings()
+    assert (finding.rule, finding.severity, finding.at_fault) == ("ws-message-too-big", "warning", "proxy")
+    assert (finding.frames, finding.evidence) == ([], [])
+    assert "sent by the station" in finding.message
+
+
+def test_a_breach_stands_behind_what_was_found_before_it(wire):
+    wire.station(2, "1", "Nonsense", {})
+    wire.csms(2, "2")
+    breach(wire)
+    assert [rule for rule, _, _ in wire.found()] == ["frame-action-unknown", "frame-arity", "ws-breach"]
+
+
+def test_a_breach_ends_the_wait_for_a_version():
+    wire = Wire()
+    wire.open(subprotocol=None)
+    wire.station(2, "1", "Nonsense", {})
+    assert [event.finding.rule for event in breach(wire)] == ["frame-action-unknown", "ws-breach"]
+
+
+def test_a_breach_needs_neither_a_message_nor_a_beginning():
+    wire = Wire()
+    wire.open(subprotocol=None)
+    breach(wire)
+    breach(wire, connection="c2")
+    assert [(finding.rule, finding.connection, finding.station) for finding in wire.pipeline.findings()] == [
+        ("ws-breach", "c1", "S"), ("ws-breach", "c2", None)]
+    assert wire.pipeline.notes == []
+
+
+@pytest.mark.parametrize("fields", [
+    {"sender": None}, {"sender": []}, {"sender": "proxy"}, {"reason": None}, {"reason": 1}
+])  # fmt: skip
+def test_a_breach_that_does_not_say_whose_or_what_is_passed_over(wire, fields):
+    assert breach(wire, **fields) == []
+
+
+@pytest.mark.parametrize("fields", [{"code": []}, {"head": {}}, {"head": None}, {"reason": "{sender} {x"}])
+def test_odd_details_of_a_breach_are_borne(wire, fields):
+    (raised,) = breach(wire, **fields)
+    assert raised.finding.rule == "ws-breach"
+
+
 # Versions
 
 

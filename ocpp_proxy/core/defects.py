@@ -1,9 +1,9 @@
-"""The names of everything that can be wrong with the framing of a message.
+"""The names of everything that can be wrong with the framing of a message, or with the WebSocket frames beneath it.
 
 Decides the vocabulary of `Defect.code` and which rule of the catalogue each belongs to. Refuses to know how a defect is
-found (`reader`, `regularity`) and how bad it is (the rules).
+found (`reader`, `regularity`, the relay's links) and how bad it is (the rules).
 
-Source: OCPP-J 1.6 sections 4.1 and 4.2; OCPP 2.0.1 and 2.1 Part 4 chapter 4; RFC 8259.
+Source: OCPP-J 1.6 sections 4.1 and 4.2; OCPP 2.0.1 and 2.1 Part 4 chapter 4; RFC 8259; RFC 6455 chapter 5.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ DEFECTS: Mapping[str, str] = {
     "action-direction": "frame-action-direction",
     "error-code-unknown": "frame-error-code",
     "error-description-too-long": "frame-error-details",
+    # What made the relay end a connection.
+    "breach": "ws-breach",
+    "message-too-big": "ws-message-too-big",
 }
 
 # With one of these the payload was not read to its end, or is none that a schema could be asked about.

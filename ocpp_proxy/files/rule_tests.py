@@ -14,7 +14,7 @@ from ocpp_proxy.capture.jsontext import dumps
 from ocpp_proxy.core.finding import Finding
 from ocpp_proxy.core.frame import OTHER_SIDE
 from ocpp_proxy.core.instant import Instant
-from ocpp_proxy.core.record import FrameRecord, Opened, Record
+from ocpp_proxy.core.record import Entry, FrameRecord, Opened, Record
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.core.vocabulary import SUBPROTOCOLS
 from ocpp_proxy.pipeline import Pipeline
@@ -49,6 +49,10 @@ def records(test: RuleTest) -> Iterator[Record]:
     at_us = _BEGIN.utc_us
     for seq, frame in enumerate(test.frames, 1):
         at_us += round(frame.after_s * 1e6)
+        if isinstance(frame.data, Mapping) and "breach" in frame.data:
+            fields = {"sender": frame.sender, "code": frame.data.get("code", 1002), "reason": frame.data["breach"]}
+            yield Entry(type="breach", connection="c1", at=Instant(at_us), fields=fields)
+            continue
         binary = isinstance(frame.data, Mapping) and "binary" in frame.data
         yield FrameRecord(
             connection="c1", seq=seq, at=Instant(at_us), sender=frame.sender, to=OTHER_SIDE[frame.sender],

@@ -184,7 +184,7 @@ def _quote(record: FrameRecord, finding: Finding, width: int, timed: bool) -> Li
     start = f"    {time}#{record.seq} {record.sender}: "
     text = _LONG_ID.sub(r"\1…\2", plain(record.data.decode(errors="backslashreplace")), count=1)
     field = next((word for word in reversed((finding.pointer or "").split("/")) if word and not word.isdigit()), "")
-    at = text.find(f'"{plain(field)}"') if field and record.seq == finding.frames[0] else -1
+    at = text.find(f'"{plain(field)}"') if field and record.seq in finding.frames[:1] else -1
     return start + _excerpt(text, at, max(width - len(start), 40)), "dim"
 
 

@@ -101,5 +101,6 @@ def _aggravate(known: Finding, again: Finding) -> None:
 
 def _order(finding: Finding) -> tuple[object, ...]:
     connection = finding.connection
-    return (len(connection), connection, finding.frames[0], finding.rule, finding.pointer or "", finding.message,
+    first = finding.frames[0] if finding.frames else max((seq for _, seq in finding.evidence), default=0)
+    return (len(connection), connection, first, finding.rule, finding.pointer or "", finding.message,
             repr(finding.seen))

@@ -35,19 +35,20 @@ WORDS: Mapping[Kind, frozenset[str]] = {
     "call": frozenset({"sender", "action", "field", "seen", "state"}),
     "exchange": frozenset({"sender", "action", "field", "seen", "state"}),
 }
-_SHOWN: Mapping[Sender, str] = {"station": "station", "csms": "CSMS", "proxy": "proxy"}
+SHOWN: Mapping[Sender, str] = {"station": "station", "csms": "CSMS", "proxy": "proxy"}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a finding is: the frame that breaks the rule, who put it on the wire, and the frames to look at.
+    """Where a finding is: the frame that breaks the rule (None if it is not on record), who put it on the wire, and the
+    frames to look at.
 
     `connector`: connector, or EVSE in 2.x; it and `transaction` are None where the messages name none.
     """
 
     connection: str
     session: Session
-    seq: int
+    seq: int | None
     sender: Sender
     evidence: tuple[int, ...]
     action: str = ""
@@ -118,11 +119,11 @@ class BoundRule:
         words = {"field": hit.pointer, "seen": str(hit.seen)[:LONGEST_SEEN], "state": hit.state}
         return self._finding(place, hit.message, words, hit.pointer, hit.seen, hit.expected)
 
-    def noted(self, place: Place, detail: str, pointer: str | None = None) -> Finding:
+    def noted(self, place: Place, detail: str, pointer: str | None = None, seen: Any = None) -> Finding:
         """The finding of a defect or a remark, which `detail` describes."""
         sentence = detail[:1].upper() + detail[1:]
         message = "{detail}" if self.rule.given.kind == "schema" else self.rule.message
-        return self._finding(place, message, {"detail": sentence}, pointer, None, None)
+        return self._finding(place, message, {"detail": sentence}, pointer, seen, None)
 
     def broken(self, place: Place, part: Part, error: SchemaError) -> Finding:
         """The finding of a schema error."""
@@ -136,8 +137,8 @@ class BoundRule:
         severity, axis, references = self._judged(place.session)
         return Finding(
             rule=rule.id, severity=severity, axis=axis, at_fault=place.sender, station=place.session.station,
-            connection=place.connection, frames=[place.seq],
-            message=message.format_map({"sender": _SHOWN[place.sender], "action": place.action, **words}),
+            connection=place.connection, frames=[] if place.seq is None else [place.seq],
+            message=message.format_map({"sender": SHOWN[place.sender], "action": place.action, **words}),
             evidence=[(place.connection, seq) for seq in place.evidence], pointer=pointer, connector=place.connector,
             transaction=place.transaction, seen=seen, expected=expected, references=references,
             cause=rule.cause, fix=rule.fix,

@@ -6,7 +6,7 @@ correlator said of the frame is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ocpp_proxy.core.regularity import irregularities
 from ocpp_proxy.core.schema import Part, Schemas
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.rules.book import Found
-from ocpp_proxy.rules.bound import BoundRule, Parts, Place
+from ocpp_proxy.rules.bound import SHOWN, BoundRule, Parts, Place
 from ocpp_proxy.rules.engine import RuleIndex
 from ocpp_proxy.rules.expect import ABSENT
 
@@ -26,6 +26,7 @@ SEND_ANSWERED = "send-answered"
 
 _NONE: list[Found] = []
 _DETAILS = {SEND_ANSWERED: "answers a SEND, which nobody may"}
+_TOO_BIG = 1009  # RFC 6455 section 7.4.1
 
 
 @dataclass(slots=True)
@@ -65,6 +66,21 @@ class Judge:
         elif exchange is not None and exchange.answer is frame:
             found = self._answer(frame, exchange, seen, session, found)
         return found
+
+    def breach(self, fields: Mapping[str, Any], connection: str, last_seq: int, session: Session) -> list[Found]:
+        """What there is to say about the WebSocket frame for which the relay ended the connection. It has no number, as
+        it is no message: the frame to look at is the last before it. `fields`: as captures have them, by whomever."""
+        sender, reason, head = (fields.get(key) for key in ("sender", "reason", "head"))
+        if sender not in ("station", "csms") or not isinstance(reason, str):
+            return _NONE
+        too_big = fields.get("code") == _TOO_BIG
+        bound = self._index.defects.get("message-too-big" if too_big else "breach")
+        if bound is None:
+            return _NONE
+        evidence = (last_seq,) if last_seq else ()
+        place = Place(connection, session, None, "proxy" if too_big else sender, evidence)
+        detail = f"{reason}, sent by the {SHOWN[sender]}" if too_big else reason
+        return [Found(bound.noted(place, detail, seen=head if isinstance(head, str) else None))]
 
     def _request(self, call: Call | Send, seen: Seen, session: Session, found: list[Found]) -> list[Found]:
         if has_payload(call):

@@ -81,7 +81,8 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """`data`: raw text, a JSON array, {"binary": text} or {"hex": digits}; `after_s`: seconds since the last one."""
+    """`data`: raw text, a JSON array, {"binary": text}, {"hex": digits}, or {"breach": reason, "code": number} for what
+    makes the relay end the connection; `after_s`: seconds since the last one."""
 
     sender: Side
     data: Any

@@ -5,16 +5,18 @@ import json
 import pytest
 
 from ocpp_proxy.capture import Recorder
+from ocpp_proxy.capture.jsonl import encode
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.frame import OTHER_SIDE
 from ocpp_proxy.core.instant import Instant
-from ocpp_proxy.core.record import Closed, FrameRecord, Opened
+from ocpp_proxy.core.record import CaptureHeader, Closed, Entry, FrameRecord, Opened
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.report import analysis, as_json
 from ocpp_proxy.report.analysis import analyse, quoted
+from ocpp_proxy.report.as_text import deviations, report
 
 RULES = load_rules()
 BEGIN = Instant.parse("2026-11-21T09:00:00Z")
@@ -92,3 +94,23 @@ def test_a_long_capture_tells_how_far_it_is(database, monkeypatch):
 def test_what_cannot_be_read_is_bad_input(tmp_path):
     with pytest.raises(BadInput):
         run(tmp_path / "missing.db")
+
+
+@pytest.mark.parametrize("suffix", [".db", ".jsonl"])
+def test_a_breach_in_a_capture_is_found_and_shown_with_the_frame_before_it(tmp_path, suffix):
+    fields = {"sender": "station", "code": 1002, "reason": "frame without a mask", "head": "810a5b32"}
+    records = [*RECORDS[:3], Entry(type="breach", connection="c1", at=at(3), fields=fields), RECORDS[-1]]
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".db":
+        recorder = Recorder.create(path, "test", on_trouble=pytest.fail)
+        assert recorder.write(records)
+        recorder.close()
+    else:
+        path.write_text("".join(f"{encode(record)}\n" for record in (CaptureHeader(), *records)))
+    found = [finding for finding in run(path).findings if finding.rule == "ws-breach"]
+    (finding,) = (one for one in json.loads(as_json.line(run(path)))["findings"] if one["rule"] == "ws-breach")
+    assert (finding["at_fault"], finding["frames"], finding["evidence"]) == ("station", [], [["c1", 2]])
+    assert finding["seen"] == "810a5b32"
+    told = "\n".join(text for text, _ in report(run(path), deviations(found), quoted(path, {("c1", 2)}), 100))
+    assert "Frame without a mask" in told
+    assert "#2 csms:" in told
