@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ocpp_proxy.core.frame import Side
+from ocpp_proxy.relay.sockets import is_dead
 from ocpp_proxy.wire.happening import Breach, Message, NoMessage, Received
 from ocpp_proxy.wire.link import CsmsLink, StationLink
 from ocpp_proxy.wire.tls import describe, explain
@@ -216,6 +217,11 @@ class Leg(asyncio.Protocol):
                 self.abort()
                 await self.until_gone()
                 raise
+
+    def look_for_life(self, patience_ms: int) -> None:
+        """Take the connection for lost if its end has acknowledged nothing for so long."""
+        if not self.over and not self.gone and is_dead(self.transport.get_extra_info("socket"), patience_ms):
+            self._lose(_LOSSES[errno.ETIMEDOUT])
 
     def close(self) -> None:
         if not self.gone:

@@ -75,6 +75,7 @@ class Proxy:
             raise
         for sock in self._sockets:
             self._listening.spawn(self._accept(sock, reception), f"listen on {sock.getsockname()}")
+        self._listening.spawn(self._look_for_life(), "look for dead links")
         return [self._url(sock) for sock in self._sockets]
 
     async def stop(self) -> None:
@@ -114,6 +115,14 @@ class Proxy:
                 raise
             task = self._receiving.spawn(reception.receive(sock, address), "reception")
             task.add_done_callback(self._received)
+
+    async def _look_for_life(self) -> None:
+        keepalive = self._settings.keepalive
+        while True:
+            await asyncio.sleep(keepalive.interval_s)
+            for pair in list(self._pairs.values()):
+                pair.station.look_for_life(keepalive.patience_ms)
+                pair.csms.look_for_life(keepalive.patience_ms)
 
     def _received(self, _: object) -> None:
         self._free.release()

@@ -1,16 +1,25 @@
-"""Plain sockets: listening ones, their options, and a look at first bytes that leaves them where they are."""
+"""Plain sockets: listening ones, their options, a look for life, and one at first bytes, which stay where they are.
+
+Source: Linux, include/uapi/linux/tcp.h (struct tcp_info).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
+import struct
+import sys
 from typing import Any
 
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.relay.settings import Keepalive
 
 BACKLOG = 1024
+
+# tcp_info: retransmits and probes without an answer, then the milliseconds since the last acknowledgement.
+_INFO = struct.Struct("=2xBB52xI")
+_LOST_MIN = 2  # one may be on its way
 
 
 def tune(sock: socket.socket, keepalive: Keepalive) -> None:
@@ -22,12 +31,23 @@ def tune(sock: socket.socket, keepalive: Keepalive) -> None:
         "TCP_KEEPALIVE": keepalive.idle_s,  # macOS's name for the same
         "TCP_KEEPINTVL": keepalive.interval_s,
         "TCP_KEEPCNT": keepalive.count,
-        "TCP_USER_TIMEOUT": keepalive.patience_ms,
     }
     for name, value in values.items():
         option = getattr(socket, name, None)
         if option is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def is_dead(sock: socket.socket, patience_ms: int) -> bool:
+    """Whether data waits that nobody has acknowledged for so long, where this platform tells; keepalive sends nothing
+    then. TCP_USER_TIMEOUT would not do: it also ends the link of one who lives but does not read."""
+    if sys.platform != "linux":
+        return False
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+    if len(info) < _INFO.size:
+        return False
+    retransmits, probes, unheard_ms = _INFO.unpack(info)
+    return bool(retransmits + probes >= _LOST_MIN and unheard_ms > patience_ms)
 
 
 def listen(host: str, port: int) -> list[socket.socket]:

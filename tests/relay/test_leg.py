@@ -18,9 +18,12 @@ from relay_peers import (
     TEXT,
     Closed,
     Joined,
+    Peer,
     frame,
     from_station,
     joined,
+    listening,
+    relaying,
     request,
     run,
     switching,
@@ -101,8 +104,9 @@ def go_deaf(peer: Any) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="packet filters as Linux has them")
 @pytest.mark.parametrize("busy", [False, True])
+@every_loop
 @each_side
-def test_a_half_open_link_is_found(sender: str, busy: bool) -> None:
+def test_a_half_open_link_is_found(loop: str, sender: str, busy: bool) -> None:
     async def main() -> None:
         async with joined(keepalive=Keepalive(1, 1, 2)) as both:
             go_deaf(both.side(sender))
@@ -113,7 +117,34 @@ def test_a_half_open_link_is_found(sender: str, busy: bool) -> None:
             assert (closed.by, closed.code) == (sender, 1006)
             assert "half-open" in closed.reason
 
-    run("asyncio", main())
+    run(loop, main())
+
+
+@every_loop
+@pytest.mark.parametrize("size", [30_000, 3_000_000], ids=["in-the-kernel", "more-than-that"])
+def test_who_lives_but_does_not_read_is_not_taken_for_dead(loop: str, size: int) -> None:
+    message = bytes(size)
+
+    async def main() -> None:
+        async with listening() as csms, relaying(csms.port, keepalive=Keepalive(1, 1, 1)) as relay:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", relay.port))
+            station = Peer(*await asyncio.open_connection(sock=sock, limit=1024))
+            station.send(request())
+            upstream = await csms.accept()
+            upstream.send(switching())
+            await station.head()
+            station.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            upstream.send(frame(TEXT, message))
+            await asyncio.sleep(4.5)  # twice the patience
+            assert not relay.recording.of(Closed)
+            station.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            assert (await station.frame()).payload == message
+            station.reset()
+
+    run(loop, main())
 
 
 # -- sleep and wake
