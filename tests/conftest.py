@@ -1,10 +1,17 @@
-"""What all tests share: in CI nothing may be skipped but what needs the reference corpus."""
+"""What all tests share: in CI nothing may be skipped but what needs the reference corpus, and examples are the same
+each time, so that a run fails for what was changed."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import settings
+
+# No test fails by the clock.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 CORPUS_REASON = "OCPP_CORPUS"
 

@@ -111,7 +111,8 @@ ALL_PLACES = [*PLACES.items(), *TEXT_PLACES.items()]
 @given(st.data())
 @SLOW
 def test_no_secret_passes(place: str, message: Any, data: st.DataObject) -> None:
-    in_text = place in TEXT_PLACES or "in strings" in place
+    # Where the secret's own text is not decoded by `leaks` either, it has to be one that needs no escapes.
+    in_text = place in TEXT_PLACES or "in strings" in place or "broken" in place
     secret = data.draw(PLAIN_SECRETS if in_text else SECRETS)
     raw = data.draw(spelled(message(secret))).encode()
     assert leaks(secret, raw)
