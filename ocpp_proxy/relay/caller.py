@@ -35,12 +35,13 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Caller:
-    """What is known so far. `struck`: offers of extensions that were not passed on; `head`: the first bytes of what
+    """What is known so far. `spoke`: not only a connection came, also a first byte; `struck`: offers of extensions that were not passed on; `head`: the first bytes of what
     could not be read."""
 
     address: str
     host: str
     keep_secrets: bool
+    spoke: bool = False
     station: Leg | None = None
     station_tls: dict[str, Any] | None = None
     request: Request | None = None

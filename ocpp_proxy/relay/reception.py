@@ -76,8 +76,11 @@ class Reception:
         except RefusedError as refusal:
             self._refuse(caller, refusal)
         except asyncio.CancelledError:  # by a stop, or because the station is gone
+            if caller.station is None:
+                sock.close()
             if caller.station is None or not (caller.station.eof or caller.station.gone):
-                self._refuse(caller, RefusedError("the proxy was stopped", 503))
+                if caller.spoke:
+                    self._refuse(caller, RefusedError("the proxy was stopped", 503 if caller.station else None))
                 raise
             _own_task().uncancel()
             self._refuse(caller, RefusedError("the station hung up before the CSMS had answered", None, None))
@@ -91,6 +94,7 @@ class Reception:
         if not first:
             sock.close()
             return
+        caller.spoke = True
         tls, speaks_tls = self._settings.station_tls, first.startswith(_TLS_HANDSHAKE)
         if speaks_tls and tls is None:
             await self._turn_tls_away(sock, first)

@@ -300,9 +300,24 @@ def test_a_station_that_falls_silent_in_its_handshake(loop: str, certificates: C
     async def main() -> None:
         ours = station_context(certificates["good"])
         async with relaying(9, station_tls=ours, greeting_timeout_s=0.2) as relay:
-            station = await relay.ask(bytes.fromhex("16030100050100000100"))
+            station = await relay.ask(bytes.fromhex("16030100c8010000c40303"))
             assert await station.end() in (b"", ConnectionResetError)
             assert (await relay.recording.until(Closed)).by == "proxy"
+
+    run(loop, main())
+
+
+@every_loop
+def test_a_stop_while_a_station_shakes_hands(loop: str, certificates: Certificates) -> None:
+    async def main() -> None:
+        async with relaying(9, station_tls=station_context(certificates["good"])) as relay:
+            station = await relay.ask(bytes.fromhex("16030100c8010000c40303"))
+            await asyncio.sleep(0.1)
+            await relay.proxy.stop()
+            assert await station.end() in (b"", ConnectionResetError)
+            (opened,), (closed,) = relay.recording.of(Opened), relay.recording.of(Closed)
+            assert (opened.status, opened.refused_by) == (None, "proxy")
+            assert closed.reason == "the proxy was stopped"
 
     run(loop, main())
 
