@@ -35,8 +35,8 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Caller:
-    """What is known so far. `spoke`: not only a connection came, also a first byte; `struck`: offers of extensions that were not passed on; `head`: the first bytes of what
-    could not be read."""
+    """What is known so far. `spoke`: a first byte came, not only a connection; `struck`: offers of extensions that were
+    not passed on; `head`: the first bytes of what could not be read."""
 
     address: str
     host: str

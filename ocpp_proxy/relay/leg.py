@@ -16,7 +16,7 @@ from ocpp_proxy.core.frame import Side
 from ocpp_proxy.relay.sockets import is_dead
 from ocpp_proxy.wire.happening import Breach, Message, NoMessage, Received
 from ocpp_proxy.wire.link import CsmsLink, StationLink
-from ocpp_proxy.wire.tls import describe, explain
+from ocpp_proxy.wire.tls import describe, explain, explain_silence
 
 if TYPE_CHECKING:
     from ocpp_proxy.relay.pair import Pair
@@ -139,10 +139,14 @@ class Leg(asyncio.Protocol):
             self._answer(message)
 
     def _hung_up(self, trouble: BaseException | None) -> NoMessage:
-        """In place of the other end's first word. With TLS 1.3 that is how it refuses a certificate."""
-        if self.secure:
-            return NoMessage(explain(trouble or ConnectionResetError(), self.side), 0, b"")
-        return NoMessage(describe_loss(trouble, self.side) or "the connection ended", 0, b"")
+        """In place of the other end's message; without a reason where a caller just left who had not said a word."""
+        if isinstance(trouble, ssl.SSLError) and not isinstance(trouble, ssl.SSLEOFError):
+            return NoMessage(explain(trouble, self.side), 0, b"")  # with TLS 1.3 a certificate is refused only now
+        if self.side == "station" and not self.link.spoken_to:
+            return NoMessage("", 0, b"")
+        reason = describe_loss(None if isinstance(trouble, ssl.SSLEOFError) else trouble, self.side)
+        silence = "" if self.side == "station" else explain_silence(self.transport.get_extra_info("ssl_object"))
+        return NoMessage((reason or "the connection ended") + silence, 0, b"")
 
     def _answer(self, message: Message | NoMessage) -> None:
         if self._message is not None and not self._message.done():

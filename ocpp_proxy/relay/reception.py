@@ -103,6 +103,9 @@ class Reception:
         caller.station = leg
         caller.station_tls = leg.tls()
         message = await self._request(caller, leg)
+        if message is None:
+            leg.close()
+            return
         if tls is not None and not speaks_tls:
             raise RefusedError(_PLAIN_ON_TLS, 400)
         if not opening.is_upgrade(message.http):  # type: ignore[arg-type]  # on this leg it is a Request
@@ -141,13 +144,16 @@ class Reception:
                 raise
             raise RefusedError(explain(error, "station", read_client_hello(first)), None) from error
 
-    async def _request(self, caller: Caller, leg: Leg) -> Message:
+    async def _request(self, caller: Caller, leg: Leg) -> Message | None:
+        """None where he leaves without a word."""
         try:
             async with asyncio.timeout(self._settings.greeting_timeout_s):
                 message = await leg.message()
         except TimeoutError:
             raise RefusedError(f"no complete request within {self._settings.greeting_timeout_s:g} s", 408) from None
         if isinstance(message, NoMessage):
+            if not message.reason:
+                return None
             caller.head = message.raw[:16]
             # What the library quotes after the colon may hold a credential.
             reason = message.reason.partition(":")[0] if message.raw else message.reason

@@ -78,6 +78,11 @@ class _Link(Protocol):
             self._receive_frames(waiting)
 
     @property
+    def spoken_to(self) -> bool:
+        """Whether anything of a handshake message has come."""
+        return bool(self._opening)
+
+    @property
     def held_bytes(self) -> int:
         """How much has come behind the handshake message and waits."""
         return len(self.reader.buffer)

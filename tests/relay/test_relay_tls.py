@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -214,6 +215,33 @@ def test_a_csms_that_wants_a_certificate_is_502(loop: str, certificates: Certifi
 
 
 @every_loop
+@pytest.mark.parametrize("how", ["hang_up", "reset"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_csms_that_ends_tls_without_a_word_may_miss_a_certificate(
+    loop: str, how: str, version: ssl.TLSVersion, certificates: Certificates
+) -> None:
+    theirs = any_context(SERVER, certificates["good"])
+    theirs.maximum_version = version
+
+    async def main() -> None:
+        async with (
+            listening(theirs) as csms,
+            relaying(f"wss://localhost:{csms.port}/", csms_tls=csms_context(certificates["ca"])) as relay,
+        ):
+            async def leave() -> None:
+                getattr(await csms.accept(), how)()
+
+            task = asyncio.create_task(leave())
+            reason = await refusal(relay, 502)
+            await task
+            assert "gave no HTTP answer: " in reason
+            assert "during the TLS handshake" not in reason
+            assert ("--upstream-cert" in reason) == (version == ssl.TLSVersion.TLSv1_3)
+
+    run(loop, main())
+
+
+@every_loop
 def test_a_csms_that_speaks_no_tls_is_502(loop: str, certificates: Certificates) -> None:
     async def main() -> None:
         async with listening() as csms, relaying(f"wss://localhost:{csms.port}/") as relay:
@@ -303,6 +331,56 @@ def test_a_station_that_falls_silent_in_its_handshake(loop: str, certificates: C
             station = await relay.ask(bytes.fromhex("16030100c8010000c40303"))
             assert await station.end() in (b"", ConnectionResetError)
             assert (await relay.recording.until(Closed)).by == "proxy"
+
+    run(loop, main())
+
+
+@every_loop
+@pytest.mark.parametrize("how", ["goodbye", "end", "reset"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_port_check_with_tls_leaves_no_trace(
+    loop: str, how: str, version: ssl.TLSVersion, certificates: Certificates
+) -> None:
+    context = any_context(CLIENT, None, certificates["ca"])
+    context.maximum_version = version
+
+    def check(port: int) -> None:
+        sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+        with sock:
+            if how == "goodbye":
+                with contextlib.suppress(OSError):  # an answer to it is not awaited by everybody
+                    sock.unwrap()
+            elif how == "reset":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async def main() -> None:
+        ours = station_context(certificates["good"])
+        async with listening() as csms, relaying(csms.port, station_tls=ours) as relay:
+            for _ in range(3):
+                await asyncio.to_thread(check, relay.port)
+            station = await relay.dial(context, "localhost")
+            station.send(request())
+            (await csms.accept()).send(switching())
+            await station.head()
+            await asyncio.sleep(0.05)
+            assert not relay.notices
+            assert [one.connection for one in relay.recording.of(Opened)] == ["c1"]
+
+    run(loop, main())
+
+
+@every_loop
+@pytest.mark.parametrize("how", ["hang_up", "reset"])
+def test_who_leaves_in_the_middle_of_his_request_is_on_record(
+    loop: str, how: str, certificates: Certificates
+) -> None:
+    async def main() -> None:
+        async with relaying(9, station_tls=station_context(certificates["good"])) as relay:
+            station = await relay.dial(any_context(CLIENT, None, certificates["ca"]), "localhost")
+            station.send(b"GET / HT")
+            await asyncio.sleep(0.05)
+            getattr(station, how)()
+            assert "no HTTP request" in (await relay.recording.until(Closed)).reason
 
     run(loop, main())
 
