@@ -21,6 +21,7 @@ from ocpp_proxy.wire.tls import describe, explain, explain_silence
 if TYPE_CHECKING:
     from ocpp_proxy.relay.pair import Pair
 
+GOODBYE_S = 1.0  # for TLS's own goodbye when the proxy stops; not everybody answers it
 HELD_LIMIT_BYTES = 65536  # what may wait behind a request before reading pauses
 
 

@@ -20,16 +20,17 @@ when it loses the other).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ocpp_proxy.core.frame import Sender, Side, Version
 from ocpp_proxy.core.instant import Instant
-from ocpp_proxy.core.record import Closed, Entry, Writable
+from ocpp_proxy.core.record import NO_EXTRA, Closed, Entry, Writable
 from ocpp_proxy.core.vocabulary import SUBPROTOCOLS
-from ocpp_proxy.relay.leg import Expired, Leg, LegEvent, Lost, Stopped
+from ocpp_proxy.relay.leg import GOODBYE_S, Expired, Leg, LegEvent, Lost, Stopped
 from ocpp_proxy.wire.deflate import Chosen
-from ocpp_proxy.wire.happening import CLOSE, LOST, Breach, Received, close_of
+from ocpp_proxy.wire.happening import CLOSE, LOST, Breach, Received, close_of, payload_of
 
 if TYPE_CHECKING:
     from ocpp_proxy.relay.ledger import Ledger, Seen
@@ -137,15 +138,24 @@ class Pair:
             return
         by, payload = self._closes[0]
         echo = close_of(self._closes[1][1]) if len(self._closes) > 1 else None
-        self._close(by, *close_of(payload), echo, at, records, seen)
+        self._close(by, *close_of(payload), echo, at, records, seen, self._odd_payloads())
+
+    def _odd_payloads(self) -> dict[str, str]:
+        """Of the close frame and of its echo, where code and reason do not tell them exactly."""
+        names = ("payload_base64", "echo_payload_base64")
+        return {
+            name: b64encode(payload).decode()
+            for name, (_, payload) in zip(names, self._closes, strict=False)
+            if payload != payload_of(*close_of(payload))
+        }
 
     def _close(
         self, by: Sender, code: int, reason: str, echo: tuple[int, str] | None, at: Instant,
-        records: list[Writable], seen: list[Seen],
+        records: list[Writable], seen: list[Seen], extra: Mapping[str, str] = NO_EXTRA,
     ) -> None:  # fmt: skip
         self._closed = True
         seen += self._scribe.broken_off()
-        closed = Closed(connection=self.connection, at=at, by=by, code=code, reason=reason, echo=echo)
+        closed = Closed(connection=self.connection, at=at, by=by, code=code, reason=reason, echo=echo, extra=extra)
         records.append(closed)
         seen.append((closed, None))
 
@@ -196,7 +206,8 @@ class Pair:
                 each.close()
             else:
                 each.write(each.link.close_frame(_GOING_AWAY))
-                each.finish(self._settings.linger_s)
+                linger_s = self._settings.linger_s
+                each.finish(min(linger_s, GOODBYE_S) if each.secure else linger_s)
 
     def stop(self) -> None:
         """Close both legs with 1001, in turn with what was received before."""

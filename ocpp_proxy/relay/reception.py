@@ -27,7 +27,7 @@ from ocpp_proxy.core.record import Closed
 from ocpp_proxy.relay.caller import Caller, RefusedError
 from ocpp_proxy.relay.dial import Dial, UnreachableError
 from ocpp_proxy.relay.ledger import Ledger
-from ocpp_proxy.relay.leg import Leg
+from ocpp_proxy.relay.leg import GOODBYE_S, Leg
 from ocpp_proxy.relay.pair import Pair
 from ocpp_proxy.relay.scribe import Scribe
 from ocpp_proxy.relay.settings import RelaySettings
@@ -71,6 +71,7 @@ class Reception:
         host, port = address[:2]
         spelt = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         caller = Caller(spelt, host, self._settings.keep_secrets)
+        patience_s = self._settings.linger_s + 1
         try:
             await self._welcome(caller, sock)
         except RefusedError as refusal:
@@ -79,6 +80,8 @@ class Reception:
             if caller.station is None:
                 sock.close()
             if caller.station is None or not (caller.station.eof or caller.station.gone):
+                if caller.station is not None and caller.station.secure:
+                    patience_s = min(patience_s, GOODBYE_S)
                 if caller.spoke:
                     self._refuse(caller, RefusedError("the proxy was stopped", 503 if caller.station else None))
                 raise
@@ -87,7 +90,7 @@ class Reception:
         except OSError:
             sock.close()  # gone before it was received
         finally:
-            await self._see_out(caller)
+            await self._see_out(caller, patience_s)
 
     async def _welcome(self, caller: Caller, sock: socket.socket) -> None:
         first = await self._first_bytes(sock)
@@ -222,12 +225,12 @@ class Reception:
         opened = [] if self._ledger.opaque else [caller.opened(connection, 101, None)]
         self._ledger.step(opened, partial(pair.open, answer.raw, compression))
 
-    async def _see_out(self, caller: Caller) -> None:
+    async def _see_out(self, caller: Caller, patience_s: float) -> None:
         """Nobody who was refused lingers on after this, not even where a mistake of ours kept him from an answer."""
         for leg in (caller.station, caller.csms):
             if leg is not None and leg.pair is None:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.linger_s + 1):
+                    async with asyncio.timeout(patience_s):
                         await leg.until_gone()
 
     # -- on record

@@ -64,6 +64,13 @@ class Breach:
 Happening: TypeAlias = Received | Breach
 
 
+def payload_of(code: int, reason: str) -> bytes | None:
+    """The payload of a close frame that code and reason stand for; None where they stand for no close frame at all."""
+    if code == LOST:
+        return None
+    return b"" if code == NO_STATUS and not reason else code.to_bytes(2, "big") + reason.encode()
+
+
 def close_of(payload: bytes) -> tuple[int, str]:
     """Code and reason of a close frame, whatever is in it; 1005 for none."""
     if len(payload) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -223,12 +224,22 @@ def test_close_and_echo_are_mirrored(loop: str, sender: str, code: int | None, r
 
 
 @each_side
-@pytest.mark.parametrize("payload", [b"\x03", b"\x03\xe8\xff\xfe"])
-def test_unreadable_close_payloads_are_passed_on(sender: str, payload: bytes) -> None:
+@pytest.mark.parametrize(
+    ("payload", "odd"),
+    [
+        (b"\x03", True), (b"\x03\xe8\xff\xfe", True), (b"\x03\xed", True), (b"\x03\xee", True),
+        (b"", False), (b"\x03\xe8", False), (b"\x03\xe8\xc3\xbc", False), (b"\x03\xe8\\xff", False),
+    ],
+)  # fmt: skip
+def test_close_payloads_are_passed_on_and_kept_where_they_are_odd(sender: str, payload: bytes, odd: bool) -> None:
     async def main() -> None:
         async with joined() as both:
             sent = both.sends(sender, CLOSE, payload)
             assert (await both.side(OTHER[sender]).frame()).raw == sent
+            both.sends(OTHER[sender], CLOSE, payload)
+            closed = await both.recording.until(Closed)
+            kept = base64.b64encode(payload).decode()
+            assert closed.extra == ({"payload_base64": kept, "echo_payload_base64": kept} if odd else {})
 
     run("uvloop", main())
 

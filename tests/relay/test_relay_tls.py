@@ -386,6 +386,34 @@ def test_who_leaves_in_the_middle_of_his_request_is_on_record(
 
 
 @every_loop
+def test_a_stop_does_not_wait_for_tls_goodbyes(loop: str, certificates: Certificates) -> None:
+    async def main() -> None:
+        async with secured(certificates, linger_s=10.0) as both:
+            for side in ("station", "csms"):
+                both.side(side).writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.wait_for(both.relay.proxy.stop(), 3)
+            assert not both.relay.proxy.connections
+            assert (await both.recording.until(Closed)).code == 1001
+
+    run(loop, main())
+
+
+@every_loop
+def test_a_stop_while_a_station_of_tls_awaits_its_answer(loop: str, certificates: Certificates) -> None:
+    async def main() -> None:
+        ours = station_context(certificates["good"])
+        async with listening() as csms, relaying(csms.port, station_tls=ours, linger_s=10.0) as relay:
+            station = await relay.dial(any_context(CLIENT, None, certificates["ca"]), "localhost")
+            station.send(request())
+            await csms.accept()
+            station.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.wait_for(relay.proxy.stop(), 3)
+            assert relay.recording.of(Opened)[0].status == 503
+
+    run(loop, main())
+
+
+@every_loop
 def test_a_stop_while_a_station_shakes_hands(loop: str, certificates: Certificates) -> None:
     async def main() -> None:
         async with relaying(9, station_tls=station_context(certificates["good"])) as relay:
