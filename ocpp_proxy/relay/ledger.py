@@ -16,6 +16,7 @@ from ocpp_proxy.clock import now
 from ocpp_proxy.core.frame import Frame
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import Record, Writable
+from ocpp_proxy.relay.notices import Notices
 
 if TYPE_CHECKING:
     from ocpp_proxy.relay.leg import Leg, LegEvent
@@ -73,6 +74,7 @@ class Ledger:
         self.recorder = recorder
         self.observer = observer
         self.on_notice = on_notice
+        self.notices = Notices(on_notice)  # for what may come again and again
         self.opaque = recorder is None and observer is None
         self._loop = asyncio.get_running_loop()
         self._batch: list[tuple[Actor, Any, Any, Any]] = []

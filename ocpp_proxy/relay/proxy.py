@@ -100,6 +100,8 @@ class Proxy:
 
     async def _accept(self, listener: socket.socket, reception: Reception) -> None:
         loop = asyncio.get_running_loop()
+        assert self._ledger is not None
+        notices, place = self._ledger.notices, f"listener {listener.getsockname()}"
         while True:
             await self._free.acquire()
             try:
@@ -107,12 +109,13 @@ class Proxy:
             except OSError as error:
                 self._free.release()
                 if error.errno != errno.ECONNABORTED:
-                    self._on_notice(f"cannot accept connections: {error.strerror or error}; trying again")
+                    notices.say(place, f"cannot accept connections: {error.strerror or error}; trying again")
                     await asyncio.sleep(_PAUSE_S)
                 continue
             except asyncio.CancelledError:
                 self._free.release()
                 raise
+            notices.forget(place)
             task = self._receiving.spawn(reception.receive(sock, address), "reception")
             task.add_done_callback(self._received)
 

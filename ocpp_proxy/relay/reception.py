@@ -222,6 +222,7 @@ class Reception:
             on_end=self._on_end,
         )  # fmt: skip
         self._on_open(pair)
+        self._ledger.notices.forget(caller.identity)
         opened = [] if self._ledger.opaque else [caller.opened(connection, 101, None)]
         self._ledger.step(opened, partial(pair.open, answer.raw, compression))
 
@@ -245,7 +246,8 @@ class Reception:
         else:
             self._dismiss(caller.station, refusal)
         if refusal.by == "proxy":
-            self._ledger.on_notice(f"{caller.address}: {refusal.reason}")
+            who = caller.identity if caller.request else caller.host
+            self._ledger.notices.say(who, refusal.reason, f"{caller.address}: ")
 
     def _dismiss(self, station: Leg | None, refusal: RefusedError) -> None:
         if station is None or station.gone:

@@ -164,7 +164,7 @@ def test_accepting_goes_on_after_trouble(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        real, troubles = loop.sock_accept, [errno.EMFILE, errno.ECONNABORTED]
+        real, troubles = loop.sock_accept, [errno.EMFILE, errno.EMFILE, errno.ECONNABORTED]
 
         async def accept(sock: socket.socket) -> Any:
             if troubles:
