@@ -78,7 +78,8 @@ class Ended:
 @click.option("--upstream-ca", type=FILE, metavar="FILE", help="CA that signed the CSMS's certificate.")
 @click.option("--upstream-cert", type=FILE, metavar="FILE", help="Client certificate for the CSMS.")
 @click.option("--upstream-key", type=FILE, metavar="FILE", help="Its private key.")
-@click.option("--upstream-insecure", is_flag=True, help="Accept any certificate of the CSMS, weak keys and old TLS versions too.")
+@click.option("--upstream-insecure", is_flag=True,
+              help="Accept any certificate of the CSMS, weak keys and old TLS versions too.")
 @click.option("--upstream-sni", metavar="NAME", help="Server name to ask the CSMS for, in place of the URL's host.")
 @click.option("--tls-cert", type=FILE, metavar="FILE", help="Certificate (chain) shown to stations.")
 @click.option("--tls-key", type=FILE, metavar="FILE", help="Its private key.")
