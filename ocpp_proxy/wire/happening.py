@@ -51,7 +51,7 @@ class Received:
 
 
 class Breach:
-    """A breach of RFC 6455, or a message over the limit: the code to close with, and the frame's first bytes."""
+    """A breach of RFC 6455, or a message over the limit: the code to close with, and the frame's header."""
 
     __slots__ = ("code", "head", "reason")
 

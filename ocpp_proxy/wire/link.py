@@ -30,7 +30,7 @@ from websockets.uri import WebSocketURI
 
 from ocpp_proxy.wire.happening import BINARY, CLOSE, CONT, TEXT, Breach, Happening, Message, NoMessage, Received
 
-HEAD_BYTES = 16
+_HEADER_MOST = 14  # two bytes, eight of length, four of masking key
 _REASON_BYTES = 123
 apply_mask: Callable[[bytes, bytes], bytes] = _apply_mask
 
@@ -212,8 +212,7 @@ class _Link(Protocol):
         return content
 
     def _breach(self, code: int, reason: str, data: bytes) -> None:
-        head = data[self._at : self._at + HEAD_BYTES]
-        self.happened.append(Breach(code, reason, head))
+        self.happened.append(Breach(code, reason, _header(data[self._at : self._at + _HEADER_MOST])))
         self.state = State.CLOSED
 
 
@@ -260,6 +259,14 @@ class CsmsLink(_Link, ClientProtocol):
         if self.response is None or self._opening is None:
             return None
         return Message(self.response, bytes(self._opening))
+
+
+def _header(data: bytes) -> bytes:
+    """The frame's own header and no byte of its payload, which may hold a secret."""
+    if len(data) < 2:
+        return data
+    wide = {126: 2, 127: 8}.get(data[1] & 0x7F, 0)
+    return data[: 2 + wide + (4 if data[1] & 0x80 else 0)]
 
 
 _STATUSES: dict[type[Exception], int] = {RequestLineTooLong: 414, HeaderLineTooLong: 431, TooManyHeaders: 431}
