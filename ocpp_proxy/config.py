@@ -21,7 +21,7 @@ Allowed: TypeAlias = "Mapping[str, Allowed | frozenset[str]]"
 
 
 def load(path: Path, allowed: Allowed) -> dict[str, Any]:
-    """The file as nested tables whose keys are parameter names (underscores).
+    """The file as nested tables whose keys are the options' names, with hyphens.
 
     Raises BadInput: not readable, not TOML, or a table or key that `allowed` does not have.
     """
@@ -40,7 +40,6 @@ def load(path: Path, allowed: Allowed) -> dict[str, Any]:
 def _checked(table: Mapping[str, Any], allowed: Allowed, where: str, file: str, text: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in table.items():
-        name = key.replace("-", "_")
         inner = allowed.get(key)
         if inner is None:
             raise BadInput(f"there is no command {where}{key}; known: {', '.join(sorted(allowed))}", file,
@@ -48,17 +47,17 @@ def _checked(table: Mapping[str, Any], allowed: Allowed, where: str, file: str, 
         if not isinstance(value, Mapping):
             raise BadInput(f"{where}{key} has to be a table: [{where}{key}]", file, _line_with(text, key))
         if isinstance(inner, frozenset):
-            result[name] = _options(value, inner, f"{where}{key}", file, text)
+            result[key] = _options(value, inner, f"{where}{key}", file, text)
         else:
-            result[name] = _checked(value, inner, f"{where}{key}.", file, text)
+            result[key] = _checked(value, inner, f"{where}{key}.", file, text)
     return result
 
 
 def _options(table: Mapping[str, Any], allowed: frozenset[str], command: str, file: str, text: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for key, value in table.items():
-        if (name := key.replace("-", "_")) not in allowed:
-            known = ", ".join(sorted(option.replace("_", "-") for option in allowed))
+        if (name := key.replace("_", "-")) not in allowed:
+            known = ", ".join(sorted(allowed))
             raise BadInput(f"[{command}] has no option {key}; known: {known}", file, _line_with(text, key))
         options[name] = value
     return options

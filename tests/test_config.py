@@ -11,7 +11,7 @@ from ocpp_proxy import config
 from ocpp_proxy.core.errors import BadInput
 
 ALLOWED: dict[str, Any] = {
-    "run": frozenset({"upstream", "upstream_timeout", "listen"}),
+    "run": frozenset({"upstream", "upstream-timeout", "listen"}),
     "capture": {"export": frozenset({"to"})},
 }
 
@@ -22,11 +22,11 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
-def test_options_are_known_by_their_parameter_names(tmp_path: Path) -> None:
-    file = written(tmp_path, '[run]\nupstream = "ws://c"\nupstream-timeout = 3\nlisten = ["127.0.0.1:0"]\n'
+def test_options_are_known_by_their_own_names(tmp_path: Path) -> None:
+    file = written(tmp_path, '[run]\nupstream = "ws://c"\nupstream_timeout = 3\nlisten = ["127.0.0.1:0"]\n'
                              '[capture.export]\nto = "jsonl"\n')
     assert config.load(file, ALLOWED) == {
-        "run": {"upstream": "ws://c", "upstream_timeout": 3, "listen": ["127.0.0.1:0"]},
+        "run": {"upstream": "ws://c", "upstream-timeout": 3, "listen": ["127.0.0.1:0"]},
         "capture": {"export": {"to": "jsonl"}},
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class CommandTable(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"ocpp_proxy.cli.{COMMANDS[cmd_name][0]}").command
+        _name_variables(command, cmd_name)
         return command
 
     def resolve_command(
@@ -80,11 +82,11 @@ the environment, then the file. Shell completion, for bash:
 @click.group(
     cls=CommandTable,
     epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OCPP_PROXY"},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="ocpp-proxy")
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE",
+    "--config", "config_file", envvar="OCPP_PROXY_CONFIG", type=click.Path(path_type=Path), metavar="FILE",
     help=f"Options, a table a command.  [default: {config.DEFAULT_NAME} in this folder, if there]",
 )
 @click.pass_context
@@ -94,20 +96,40 @@ def app(ctx: click.Context, config_file: Path | None) -> None:
     file = config_file or Path(config.DEFAULT_NAME)
     if config_file is not None or file.is_file():
         assert isinstance(ctx.command, click.Group)
-        ctx.default_map = config.load(file, _options_of(ctx.command, ctx))
+        ctx.default_map = _by_parameter(ctx.command, ctx, config.load(file, _names(ctx.command, ctx)))
 
 
-def _options_of(group: click.Group, ctx: click.Context) -> dict[str, Any]:
-    allowed: dict[str, Any] = {}
+def _options(command: click.Command) -> dict[str, click.Option]:
+    """The command's options by the names that people know them by: without dashes before them."""
+    return {max(option.opts, key=len).lstrip("-"): option
+            for option in command.params if isinstance(option, click.Option)}
+
+
+def _name_variables(command: click.Command, path: str) -> None:
+    """Each option's environment variable, from the option's own name rather than from the parameter's."""
+    for name, option in _options(command).items():
+        option.envvar = f"OCPP_PROXY_{path}_{name}".replace(" ", "_").replace("-", "_").upper()
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _name_variables(inner, f"{path} {name}")
+
+
+def _names(group: click.Group, ctx: click.Context) -> dict[str, Any]:
+    """For each command the names of its options, for the configuration file."""
+    return {name: _names(command, ctx) if isinstance(command, click.Group) else frozenset(_options(command))
+            for name, command in _commands(group, ctx)}
+
+
+def _by_parameter(group: click.Group, ctx: click.Context, tables: dict[str, Any]) -> dict[str, Any]:
+    """What `config.load` returned as click wants it: by parameter in place of option."""
+    return {
+        name: _by_parameter(command, ctx, tables[name]) if isinstance(command, click.Group)
+        else {_options(command)[option].name: value for option, value in tables[name].items()}
+        for name, command in _commands(group, ctx) if name in tables
+    }
+
+
+def _commands(group: click.Group, ctx: click.Context) -> Iterator[tuple[str, click.Command]]:
     for name in group.list_commands(ctx):
-        command = group.get_command(ctx, name)
-        if isinstance(command, click.Group):
-            allowed[name] = _options_of(command, ctx)
-        elif command is not None:
-            allowed[name] = frozenset(
-                parameter.name for parameter in command.params
-                if isinstance(parameter, click.Option) and parameter.name
-            )
-    return allowed
-
-
+        if (command := group.get_command(ctx, name)) is not None:
+            yield name, command

@@ -85,3 +85,29 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
         listing.stdout.close()
         assert listing.stderr.read() == ""
         assert listing.wait(60) == 0
+
+
+@pytest.mark.parametrize("path", [path for path in paths(app) if path != "demo"])
+def test_every_option_has_its_own_name_in_the_file_and_in_the_environment(path: str) -> None:
+    command: click.Command = app
+    for name in path.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    for option in command.params:
+        if isinstance(option, click.Option):
+            name = max(option.opts, key=len).removeprefix("--")
+            assert option.envvar == f"OCPP_PROXY_{path}_{name}".replace(" ", "_").replace("-", "_").upper()
+
+
+@pytest.mark.parametrize("how", ["file", "environment"])
+def test_an_option_whose_parameter_has_another_name(tmp_path: Path, how: str) -> None:
+    (tmp_path / "x.jsonl").write_text('{"sender":"station","data":"[2,\\"1\\",\\"Heartbeat\\",{}]"}\n')
+    if how == "file":
+        (tmp_path / "ocpp-proxy.toml").write_text('[check]\nformat = "json"\nprofile = ["none"]\n')
+        done = ocpp_proxy("check", "x.jsonl", cwd=tmp_path)
+    else:
+        done = ocpp_proxy("check", "x.jsonl", cwd=tmp_path, OCPP_PROXY_CHECK_FORMAT="json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('{"version":1,')
