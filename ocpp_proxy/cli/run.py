@@ -17,6 +17,7 @@ import click
 from ocpp_proxy import __version__
 from ocpp_proxy.capture import Recorder
 from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.core.gate import mask_target
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
@@ -112,7 +113,7 @@ async def _relay(options: dict[str, Any]) -> Ended:
         service = Service(settings, recorder, pipeline, listeners=[face], on_notice=notice)
         addresses = await service.start()
         for address in addresses:
-            click.echo(f"listening on {address} → {settings.upstream}", err=True)
+            click.echo(f"listening on {address} → {mask_target(settings.upstream)}", err=True)
         if options["ready_file"] is not None:
             _write_ready(options["ready_file"], addresses, path, options["view"])
         by = await stop

@@ -30,7 +30,7 @@ ARROWS = {"sent": "→", "received": "←"}
 def _about(behaviours: dict[str, Any]) -> str:
     """The behaviours with what they say of themselves, for --help."""
     width = max(map(len, behaviours))
-    lines = [f"  {name:<{width}}  {re.split('[.:;]', ' '.join((kind.__doc__ or '').split()))[0]}"
+    lines = [f"  {name:<{width}}  {re.split(r'[.:;](?: |$)', ' '.join((kind.__doc__ or '').split()))[0]}"
              for name, kind in behaviours.items()]
     return "\b\nBehaviours:\n" + "\n".join(lines)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import random
+import ssl
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -66,6 +67,8 @@ async def dial(address: Address) -> ClientConnection:
         raise Unreachable(f"handshake with {where} failed: {error}") from error
     except TimeoutError as error:
         raise Unreachable(f"{where} did not answer the handshake in time") from error
+    except ssl.SSLCertVerificationError as error:
+        raise Unreachable(f"the certificate of {where} is not trusted: {error.verify_message}") from error
     except OSError as error:
         raise Unreachable(f"cannot connect to {where}: {_why(error)}") from error
     if connection.subprotocol is None:

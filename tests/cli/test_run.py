@@ -196,3 +196,15 @@ def test_a_full_disk_stops_no_traffic_is_said_at_once_and_ends_with_3(tmp_path: 
     recorded = sum(line["type"] == "frame" for line in lines)
     assert recorded < 10
     assert sum(line["lost"] for line in lines if line["type"] == "gap") == 10 - recorded
+
+
+def test_a_token_in_the_upstream_is_not_printed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with csms() as upstream:
+            async with running(f"{upstream}?token=hunter2hunter2", tmp_path, "--capture", "x.db") as proxy:
+                await boot(proxy.ready["listen"])
+                assert await proxy.end(signal.SIGINT) == 130
+            assert "hunter2" not in proxy.err + proxy.out
+            assert b"hunter2" not in (tmp_path / "x.db").read_bytes()
+
+    asyncio.run(story())
