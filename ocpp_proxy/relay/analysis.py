@@ -22,6 +22,8 @@ from ocpp_proxy.core.record import Entry, FrameRecord, Record
 from ocpp_proxy.pipeline import Pipeline
 
 SLICE_S = 0.001   # a slice ends after this long, so that received bytes wait for no more than that
+BACKLOG_MOST = 20_000  # records; beyond that the slices are longer, or a flood would fill the memory
+CATCH_UP_S = 0.05
 TICK_S = 1.0
 
 
@@ -68,7 +70,7 @@ class Analysis:
 
     def _slice(self) -> None:
         self._scheduled = False
-        self._think(SLICE_S)
+        self._think(SLICE_S if len(self._waiting) < BACKLOG_MOST else CATCH_UP_S)
         if self._waiting:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._slice)
