@@ -26,6 +26,11 @@ _ISO_8601_BASIC = re.compile(
     r"[Tt](?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?|2400(?:00(?:[.,]0+)?)?)"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3])(?:[0-5][0-9])?)?"
 )
+# 2.x: the part of it that RFC 3339 is, section 5.6.
+RFC_3339 = (
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+_RFC_3339 = re.compile(RFC_3339)
 # A scheme of one letter is a drive letter ("C:").
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
 
@@ -33,6 +38,10 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=
 def is_iso_8601(text: str) -> bool:
     """A date and time as 1.6 wants it: all that RFC 3339 allows, and more."""
     return _on_calendar(_ISO_8601.fullmatch(text) or _ISO_8601_BASIC.fullmatch(text))
+
+
+def is_rfc_3339(text: str) -> bool:
+    return _RFC_3339.fullmatch(text) is not None and is_iso_8601(text)
 
 
 def is_uri(text: str) -> bool:
@@ -45,15 +54,14 @@ def _on_calendar(match: re.Match[str] | None) -> bool:
     day = match[3]
     if day < "29":
         return True
-    year = int(match[1])
-    return year > 0 and int(day) <= monthrange(year, int(match[2]))[1]
+    year = int(match[1]) or 400  # the calendar module begins with year 1
+    return int(day) <= monthrange(year, int(match[2]))[1]
 
 
-# RFC 3339, which 2.x names, is what jsonschema-rs itself takes "date-time" for.
 FORMATS: Mapping[Version, Mapping[str, Callable[[str], bool]]] = {
     "1.6": {"date-time": is_iso_8601, "uri": is_uri},
-    "2.0.1": {"uri": is_uri},
-    "2.1": {"uri": is_uri},
+    "2.0.1": {"date-time": is_rfc_3339, "uri": is_uri},
+    "2.1": {"date-time": is_rfc_3339, "uri": is_uri},
 }
 # What to tell whoever broke the format.
 _URI_NAME = "a URI with its scheme"

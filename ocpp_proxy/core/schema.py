@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 from jsonschema_rs import Draft6Validator, ValidationError
 
-from ocpp_proxy.core.formats import FORMAT_NAMES, FORMATS, is_uri
+from ocpp_proxy.core.formats import FORMAT_NAMES, FORMATS, RFC_3339, is_uri
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.nearest import nearest
 from ocpp_proxy.core.scan import escape
@@ -58,14 +58,16 @@ class SchemaError:
 
 class _Compiled:
     """A schema and its validators. What `quick` accepts is valid; it takes only RFC 3339 for a date and time, which it
-    checks without leaving Rust. Where it refuses, `exact` decides, with the version's own formats."""
+    checks without leaving Rust. Where it refuses, `exact` decides, with the version's own formats.
+
+    jsonschema-rs 0.60 takes other characters for digits in a date and time ("0." for an hour), hence the pattern."""
 
     __slots__ = ("_exact", "quick", "schema", "version")
 
     def __init__(self, version: Version, schema: Schema) -> None:
         self.version = version
         self.schema = _tidy({keyword: value for keyword, value in schema.items() if keyword not in ("$schema", "$id")})
-        self.quick = Draft6Validator(self.schema, validate_formats=True, formats={"uri": is_uri})
+        self.quick = Draft6Validator(_dated(self.schema), validate_formats=True, formats={"uri": is_uri})
         self._exact: Draft6Validator | None = None
 
     @property
@@ -127,6 +129,16 @@ def _tidy(schema: Any) -> Any:
         elif isinstance(tidy.get("type"), str):
             del tidy["additionalProperties"]
     return tidy
+
+
+def _dated(schema: Any) -> Any:
+    """The same schema with a pattern beside each format of a date and time."""
+    if isinstance(schema, list):
+        return [_dated(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    dated = {keyword: _dated(value) for keyword, value in schema.items()}
+    return dated | {"pattern": RFC_3339} if dated.get("format") == "date-time" else dated
 
 
 def _name(version: Version, action: str, part: Part) -> str:

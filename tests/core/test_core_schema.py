@@ -141,6 +141,10 @@ def test_an_object_where_a_word_belongs_is_of_the_wrong_type_and_nothing_else() 
         ("2026-11-21T24:00:01Z", False, False), ("2022-07-10T3:11:55Z", False, False),
         ("2026-11-21 09:00:00Z", False, False), ("2026-11-21", False, False), ("0", False, False), ("", False, False),
         ("yesterday", False, False), ("2026-11-21T09:00:00Z\n", False, False), ("2026-11-21T09:00:00ZZ", False, False),
+        ("2026-11-21T0.:00:00Z", False, False), (",026-11-21T09:00:00Z", False, False),
+        ("2026-11-21T09:00:0-Z", False, False), ("2026-11-21T09:00:00+0/:00", False, False),
+        ("2016-12-31T23:59:60Z", True, True), ("0000-02-29T00:00:00Z", True, True),
+        ("0001-01-01T00:00:00Z", True, True), ("1900-02-29T00:00:00Z", False, False),
         ("２026-11-21T09:00:00Z", False, False), ("2026-11-21T09:00:00+25:00", False, False),
     ],
 )  # fmt: skip
