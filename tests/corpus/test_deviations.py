@@ -136,7 +136,7 @@ def test_who_spoke_is_told_by_what_was_said() -> None:
 
 
 def test_a_log_with_the_newest_on_top_is_turned_round(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": 8, "raw": '[3,"a",{}]', "direction": "csms->cs", "ts": "2026-11-21 09:00:02,000"},
         {"id": 6, "raw": None, "direction": "csms->cs", "ts": None},
         {"id": 7, "raw": '[2,"a","Heartbeat",{}]', "direction": "cs->csms", "ts": "2026-11-21 09:00:01,000"},
