@@ -117,7 +117,10 @@ class Schemas:
 def _tidy(schema: Any) -> Any:
     """The same schema in a form whose errors can be told apart: without the "additionalProperties" that the files put
     on enumerations, where it means nothing, and with "properties" wherever it stands, so that each extra one is named.
+    Whole limits become integers: jsonschema-rs holds a number against 100.0 in binary, and takes 100.00000000000000001.
     """
+    if isinstance(schema, float) and schema.is_integer():
+        return int(schema)
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):

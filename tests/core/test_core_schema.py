@@ -205,6 +205,21 @@ def test_extreme_numbers_are_numbers(limit: str) -> None:
     assert SCHEMAS.check("1.6", "SetChargingProfile", "request", profile(limit)) == ()
 
 
+@pytest.mark.parametrize(
+    ("soc", "limit"),
+    [("0", None), ("100.000", None), ("99.99999999999999999999", None), ("100.00000000000000000001", 100), ("-1E-20", 0)],
+)  # fmt: skip
+def test_limits_are_exact(soc: str, limit: int | None) -> None:
+    battery = f'{{"evseId":1,"serialNumber":"s","soC":{soc},"soH":1}}'
+    raw = f'{{"batteryData":[{battery}],"eventType":"BatteryIn","idToken":{{"idToken":"x","type":"X"}},"requestId":1}}'
+    payload = read(f'[3,"1",{raw}]'.encode()).payload  # type: ignore[attr-defined]
+    errors = SCHEMAS.check("2.1", "BatterySwap", "request", payload)
+    assert [(error.pointer, error.expected) for error in errors] == (
+        [] if limit is None else [("/batteryData/0/soC", limit)]
+    )
+    assert all(str(limit) in error.message.split() for error in errors)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("value", "legal"),
