@@ -46,9 +46,9 @@ class Difference:
 
 
 def _is_iso_8601(it: Difference) -> bool:
-    text = str(it.value).replace("T24:00", "T00:00").replace(":60", ":59")
+    text = str(it.value).upper().replace("T24:00", "T00:00").replace(":60", ":59")
     try:
-        return "T" in text.upper() and bool(datetime.fromisoformat(text.upper()))
+        return "T" in text and bool(datetime.fromisoformat(text))
     except ValueError:
         return False
 
