@@ -207,7 +207,10 @@ def test_extreme_numbers_are_numbers(limit: str) -> None:
 
 @pytest.mark.parametrize(
     ("soc", "limit"),
-    [("0", None), ("100.000", None), ("99.99999999999999999999", None), ("100.00000000000000000001", 100), ("-1E-20", 0)],
+    [
+        ("0", None), ("100.000", None), ("99.99999999999999999999", None),
+        ("100.00000000000000000001", 100), ("-1E-20", 0),
+    ],
 )  # fmt: skip
 def test_limits_are_exact(soc: str, limit: int | None) -> None:
     battery = f'{{"evseId":1,"serialNumber":"s","soC":{soc},"soH":1}}'
