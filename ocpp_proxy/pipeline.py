@@ -11,31 +11,38 @@ Source: OCPP-J 1.6 chapter 3 and OCPP 2.0.1 Part 4 chapter 3 (the subprotocol de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ocpp_proxy.core.event import ConnectionClosed, ConnectionOpened, Event, FindingRaised, FrameSeen, GapSeen
 from ocpp_proxy.core.exchange import Correlation, Correlator
 from ocpp_proxy.core.finding import Finding
-from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, Frame, Malformed, Sender, Side, Version
+from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, Frame, Malformed, Send, Sender, Side, Version
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.reader import read
 from ocpp_proxy.core.record import Closed, Entry, FrameRecord, Gap, Opened, Record
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.core.session import Session, Sessions
+from ocpp_proxy.core.station.links import Link
 from ocpp_proxy.core.vocabulary import VERSIONS, guess_version, version_of_subprotocol
 from ocpp_proxy.rules.book import FindingBook, Found
 from ocpp_proxy.rules.bound import SHOWN
-from ocpp_proxy.rules.engine import Engine
+from ocpp_proxy.rules.engine import EVERYTHING, Engine
 from ocpp_proxy.rules.judge import SEND_ANSWERED, Judge, Seen
+from ocpp_proxy.rules.model import Need
+from ocpp_proxy.rules.now import Now
+from ocpp_proxy.rules.occasions import ANY
 from ocpp_proxy.rules.ruleset import RuleSet
+from ocpp_proxy.rules.timers import Timer, Timers
 
 GUESS_FROM = 20  # frames of a connection without a version that are looked at before it is guessed
 FALLBACK: Version = "1.6"
 NOTES_KEPT = 1000
+LOST = 1006  # RFC 6455 section 7.1.5: the end of a connection without a close frame
 BOTH: frozenset[Side] = frozenset(("station", "csms"))
 NOT_RECORDED = "not_recorded"  # in `extra` of a frame in whose place its length and SHA-256 are on record
+REBOOTED_S = 60.0  # a clock that is so much earlier is another one, since the recording machine was started again
 UNREADABLE_ID = "-1"  # what a CALLERROR of 2.x bears where it answers a message whose id could not be read
 
 
@@ -50,11 +57,14 @@ class Note:
 class _Link:
     """What is known of one open connection."""
 
-    __slots__ = ("begun", "correlator", "gap_seq", "judge", "last_seq", "lost", "open", "session", "unheard", "waiting")
+    __slots__ = (
+        "begun", "correlator", "gap_seq", "judge", "last_seq", "lost", "open", "session", "state", "unheard", "waiting",
+    )  # fmt: skip
 
-    def __init__(self, connection: str, session: Session, judge: Judge | None, from_the_start: bool) -> None:
-        self.correlator = Correlator(connection)
+    def __init__(self, state: Link, session: Session, judge: Judge | None, from_the_start: bool) -> None:
+        self.correlator = Correlator(state.connection)
         self.session = session
+        self.state = state     # what the rules may know of it
         self.judge = judge
         self.waiting: list[Seen] | None = None  # frames that wait for the version to be guessed
         self.begun: dict[Sender, tuple[int, int]] | None = None  # number and bytes of messages that are not whole
@@ -67,41 +77,54 @@ class _Link:
 
 class Pipeline:
     """`site`: what is known of the site; `default_version`: of connections whose subprotocol does not tell;
-    `forget_closed`: drop a connection's findings when it closes, which a relay that runs for months needs.
+    `forget_closed`: drop a connection's findings when it closes, which a relay that runs for months needs. `has`: what
+    the records' times are good for; `time_scale`: how much faster than the records' clock the payloads' times run.
 
     Raises BadInput for a site key that no rule asks for.
     """
 
     def __init__(
         self, rules: RuleSet, schemas: Schemas, *, site: frozenset[str] = frozenset(),
-        default_version: Version | None = None, forget_closed: bool = False,
+        default_version: Version | None = None, forget_closed: bool = False, has: frozenset[Need] = EVERYTHING,
+        time_scale: float = 1.0,
     ) -> None:  # fmt: skip
         rules.check_site(site)
-        engine = Engine(rules.active(), site)
+        if time_scale != 1:
+            has -= {"wall-clock"}
+        engine = Engine(rules.active(), site, has)
         self._rules = rules
+        self._has = has
+        self._scale = time_scale
         self._site = site
         self._default = default_version
         self._forget_closed = forget_closed
-        self._judges = {version: Judge(version, engine.index(version), schemas) for version in VERSIONS}
+        self._timers = Timers()
+        wishes = replace(rules.wishes, bounds=rules.wishes.bounds.scaled(time_scale))
+        self._judges = {
+            version: Judge(version, engine.index(version), schemas, self._timers, wishes) for version in VERSIONS
+        }
         self._sessions = Sessions()
         self._links: dict[str, _Link] = {}
         self._book = FindingBook()
         self._frames = self._control = self._malformed = self._exchanges = self._unanswered = 0
         self._latest: Instant | None = None
+        self._time = 0.0  # seconds of the records' clock, scaled
         self.notes: list[Note] = []
 
     def feed(self, record: Record, frame: Frame | None = None) -> list[Event]:
         """The events of a record, FrameSeen before what is found in it. `frame`: what was read from the record's data
-        already, if it was. Never raises for what a peer sent."""
+        already, if it was. Never raises for what a peer sent. Deadlines that ran out before the record come first."""
+        before = self._advance(record.at) if record.at is not None else None
         if isinstance(record, FrameRecord):
-            return self._passed(record, frame)
-        react = _REACTIONS.get(type(record))
-        return react(self, record) if react is not None else []
+            events = self._passed(record, frame)
+        else:
+            react = _REACTIONS.get(type(record))
+            events = react(self, record) if react is not None else []
+        return [*before, *events] if before else events
 
     def tick(self, at: Instant) -> list[Event]:
-        """Time goes by without a record."""
-        self._latest = at
-        return []
+        """Time goes by without a record. What is fed later should not be older, or deadlines have run out too early."""
+        return self._advance(at) or []
 
     def finish(self) -> list[Event]:
         """Nothing more comes for now: judge what waited for more. Feeding may go on afterwards."""
@@ -129,29 +152,69 @@ class Pipeline:
 
     def skipped(self) -> list[dict[str, str]]:
         """The rules that nothing was judged by, and why, by id."""
-        met = set().union(*(judge.met for judge in self._judges.values()))
+        judges = self._judges.values()
+        met = set().union(*(judge.met for judge in judges))
+        unmet = {rule: reason for judge in judges for rule, reason in judge.unmet.items()}
         return [{"rule": rule.id, "reason": reason} for rule in self._rules.all
-                if (reason := self._rules.why_silent(rule, self._site, met)) is not None]
+                if (reason := self._rules.why_silent(rule, self._site, met, unmet, self._has)) is not None]
 
     def session(self, station: str | None) -> Session | None:
         """What is known of the station, None if it was not heard of."""
         return self._sessions.known(station)
 
+    # Time
+
+    def _advance(self, at: Instant) -> list[Event] | None:
+        """Let the deadlines run out that lie before this moment. A record may be a little older than the one before,
+        and the recording machine may have been started again in between: the time never goes back."""
+        latest = self._latest
+        if latest is None:
+            self._latest = at
+            return None
+        passed_s = at.seconds_since(latest)
+        if passed_s < 0:
+            passed_s = (at.utc_us - latest.utc_us) / 1e6
+            if -REBOOTED_S < passed_s < 0:
+                return None
+        self._latest = at
+        if passed_s <= 0:
+            return None
+        self._time += passed_s * self._scale
+        events: list[Event] | None = None
+        for timer in self._timers.due(self._time):
+            events = self._overdue(timer, at, events or [])
+        return events
+
+    def _overdue(self, timer: Timer, at: Instant, events: list[Event]) -> list[Event]:
+        session, connection = timer.session, timer.deadline.place.connection
+        when = Instant(at.utc_us - round((self._time - timer.due) / self._scale * 1e6))
+        links = session.links.open
+        link = links.get(connection) or next(reversed(links.values()), None)
+        now = Now(session, timer.version, connection, timer.due, when, link=link)
+        return self._entered(self._judges[timer.version].overdue(timer, now), events)
+
     # Records
 
     def _opened(self, record: Opened) -> list[Event]:
-        events: list[Event] = self._end(record.connection)
-        self._latest = record.at
-        if record.status == 101:
-            session = self._sessions.of(record.station)
-            version = version_of_subprotocol(record.subprotocol) or self._default
-            self._links[record.connection] = self._link(record.connection, session, version, from_the_start=True)
-        return [*events, ConnectionOpened(record)]
+        events: list[Event] = self._end(record.connection, record.at, None)
+        session = self._sessions.of(record.station)
+        version = version_of_subprotocol(record.subprotocol) or self._default
+        judge = self._judges[version or _version_offered(record) or FALLBACK]
+        made = record.status == 101
+        state = Link(record.connection, record, self._time, whole=True) if made else None
+        now = Now(session, judge.version, record.connection, self._time, record.at, link=state, record=record)
+        if state is not None:
+            self._links[record.connection] = self._link(state, session, version, from_the_start=True)
+        found = judge.hear(now, "handshake", ANY, None)
+        if state is not None:
+            found = [*found, *judge.hear(now, "opened", ANY, None)]
+            session.links.begin(state, record.at.utc_us)
+        session.links.shake(record.connection, self._time, record.status)
+        return self._entered(found, [*events, ConnectionOpened(record)])
 
     def _closed(self, record: Closed) -> list[Event]:
         link = self._links.get(record.connection)
-        self._latest = record.at
-        events = self._end(record.connection)
+        events = self._end(record.connection, record.at, record)
         if self._forget_closed:
             self._book.forget(record.connection)
         return [*events, ConnectionClosed(record, link.session.station if link is not None else None)]
@@ -163,13 +226,11 @@ class Pipeline:
 
     def _passed(self, record: FrameRecord, frame: Frame | None) -> list[Event]:
         link = self._links.get(record.connection) or self._join(record.connection)
-        self._latest = record.at
         if record.seq != link.last_seq + 1:
             self._out_of_step(link, record.seq)
         link.last_seq = record.seq
         if record.opcode in ("ping", "pong"):
-            self._control += 1
-            return [FrameSeen(record, link.session.station, None, None)]
+            return self._control_frame(link, record)
         if record.incomplete:  # its whole form follows, or else it broke off
             self._begun(link, record)
             return []
@@ -186,6 +247,18 @@ class Pipeline:
             return events + self._wait(link, seen)
         return self._judged(link.judge, link, seen, events)
 
+    def _control_frame(self, link: _Link, record: FrameRecord) -> list[Event]:
+        self._control += 1
+        events: list[Event] = [FrameSeen(record, link.session.station, None, None)]
+        side, state = OTHER_SIDE[record.to], link.state
+        judge = link.judge or self._judges[self._default or FALLBACK]
+        now = Now(link.session, judge.version, record.connection, self._time, record.at, link=state, record=record,
+                  side=side)
+        events = self._entered(judge.hear(now, "control", record.opcode, side), events)
+        state.last_seq = record.seq
+        state.pinged[side] = self._time
+        return events
+
     def _placeholder(self, record: FrameRecord) -> list[Event]:
         """What is on record are not the peer's words: for the analysis the frame is missing."""
         told = record.extra[NOT_RECORDED]
@@ -199,11 +272,10 @@ class Pipeline:
         connection = record.connection
         if record.type != "breach" or connection is None:
             return []
-        if record.at is not None:
-            self._latest = record.at
         link = self._links.get(connection)
         if link is None:
-            link = self._link(connection, self._sessions.of(None), self._default, from_the_start=False)
+            state = Link(connection, None, self._time, whole=False)
+            link = self._link(state, self._sessions.of(None), self._default, from_the_start=False)
         events = self._decide(link)
         judge = link.judge or self._judges[FALLBACK]
         return self._entered(judge.breach(record.fields, connection, link.last_seq, link.session), events)
@@ -211,17 +283,21 @@ class Pipeline:
     # What a frame means
 
     def _correlated(self, link: _Link, record: FrameRecord, frame: Frame) -> Seen:
-        """Pair the frame, learn from it what it tells of the station, and count it."""
+        """Pair the frame and count it."""
         side = OTHER_SIDE[record.to]
+        held_s = (record.held_ms or 0.0) / 1000
+        at = record.at if not held_s else _later(record.at, held_s)
         correlation = link.correlator.receive(
-            frame, record.seq, record.sender, record.at, side if record.sender == "proxy" else None
+            frame, record.seq, record.sender, at, side if record.sender == "proxy" else None
         )
-        remarks = correlation.remarks
+        link.session.held_s += held_s * self._scale
+        remarks, exchange = correlation.remarks, correlation.exchange
         if "answered" in remarks:
             link.open -= 1
-            if (exchange := correlation.exchange) is not None:
-                link.session.learn(exchange)
         elif isinstance(frame, Call):
+            if exchange is not None:
+                exchange.called_time = self._time + held_s * self._scale
+                exchange.withheld = record.origin == "withheld"
             if "opened" in remarks:
                 self._exchanges += 1
                 link.open += 1
@@ -231,47 +307,79 @@ class Pipeline:
             remarks = tuple(_certain(link, record, frame, side, correlation))
         if link.unheard and isinstance(frame, Call):
             link.unheard -= {side}
-        return Seen(record, frame, side, correlation, remarks)
+        now = Now(link.session, link.session.version or FALLBACK, record.connection, self._time, record.at,
+                  link=link.state, record=record, frame=frame, side=side, exchange=exchange)
+        return Seen(now, record, frame, side, correlation, remarks)
 
     def _judged(self, judge: Judge, link: _Link, seen: Seen, events: list[Event]) -> list[Event]:
-        return self._entered(judge.judge(seen, link.session), events)
+        """Judge by what was known before, then learn."""
+        now, frame, side, state = seen.now, seen.frame, seen.side, link.state
+        found = judge.judge(seen)
+        if heard := judge.hear(now, "message", ANY, side):
+            found = [*found, *heard]
+        if isinstance(frame, (Call, Send)):
+            state.called[side] = now.time
+            if not now.retry:
+                link.session.learn(now)
+        elif "answered" in seen.remarks:
+            link.session.learn(now)
+        state.last_seq = seen.record.seq
+        state.heard[side] = now.time
+        return self._entered(found, events) if found else events
 
-    def _entered(self, findings: list[Found], events: list[Event]) -> list[Event]:
+    def _entered(self, findings: Iterable[Found], events: list[Event]) -> list[Event]:
         for found in findings:
             finding, first = self._book.enter(found)
             events.append(FindingRaised(finding, first))
+            if self._forget_closed and finding.connection not in self._links:
+                self._book.forget(finding.connection)  # found at a deadline, after the connection's end
         return events
 
     # Connections
 
-    def _link(self, connection: str, session: Session, version: Version | None, *, from_the_start: bool) -> _Link:
+    def _link(self, state: Link, session: Session, version: Version | None, *, from_the_start: bool) -> _Link:
         if version is not None:
             session.version = version
-        return _Link(connection, session, self._judges[version] if version is not None else None, from_the_start)
+        judge = self._judges[version] if version is not None else None
+        return _Link(state, session, judge, from_the_start)
 
     def _join(self, connection: str) -> _Link:
         """A connection whose beginning is not in the capture."""
-        link = self._link(connection, self._sessions.of(None), self._default, from_the_start=False)
+        state = Link(connection, None, self._time, whole=False)
+        session = self._sessions.of(None)
+        session.links.open[connection] = state
+        link = self._link(state, session, self._default, from_the_start=False)
         self._links[connection] = link
         return link
 
-    def _end(self, connection: str) -> list[Event]:
-        """Forget the connection, if there is one: its open Calls will not be answered any more."""
-        link = self._links.pop(connection, None)
+    def _end(self, connection: str, at: Instant, record: Closed | None) -> list[Event]:
+        """The connection is over, if there is one: its open Calls will not be answered any more. `record`: None where
+        the capture does not hold its end."""
+        link = self._links.get(connection)
         if link is None:
             return []
-        self._unanswered += link.open
         self._broken_off(link)
-        return self._decide(link)
+        events = self._decide(link)
+        judge = link.judge or self._judges[FALLBACK]
+        now = Now(link.session, judge.version, connection, self._time, at, link=link.state, record=record)
+        events = self._entered(judge.hear(now, "closed", ANY, None), events)
+        del self._links[connection]
+        self._unanswered += link.open
+        self._timers.end(link.session, connection)
+        by, code = (record.by, record.code) if record is not None else ("proxy", LOST)
+        link.session.links.end(connection, self._time, at.utc_us, by, code)
+        return events
 
     def _out_of_step(self, link: _Link, seq: int) -> None:
         if not link.last_seq:  # cut out of a longer capture
             link.unheard = BOTH
+            link.state.whole = False
         elif seq > link.last_seq:
             self._missing(link, link.last_seq + 1, seq - link.last_seq - 1, "not in the capture")
 
     def _missing(self, link: _Link, first_seq: int, lost: int, reason: str) -> None:
         link.last_seq = max(link.last_seq, first_seq + lost - 1)
+        link.state.whole = False
         link.gap_seq = link.last_seq
         link.lost += lost
         span = f"frame {first_seq} is" if lost == 1 else f"frames {first_seq} to {first_seq + lost - 1} are"
@@ -317,6 +425,16 @@ class Pipeline:
         for seen in waiting:
             self._judged(link.judge, link, seen, events)
         return events
+
+
+def _version_offered(record: Opened) -> Version | None:
+    """The version of a handshake that failed."""
+    return next((version for name in record.offered if (version := version_of_subprotocol(name)) is not None), None)
+
+
+def _later(at: Instant, seconds: float) -> Instant:
+    mono_ns = at.mono_ns + round(seconds * 1e9) if at.mono_ns is not None else None
+    return Instant(at.utc_us + round(seconds * 1e6), mono_ns)
 
 
 def _whole(link: _Link, record: FrameRecord) -> None:

@@ -14,7 +14,7 @@ from ocpp_proxy.capture.jsontext import dumps
 from ocpp_proxy.cli.output import Stdout
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rule_tests import run
-from ocpp_proxy.files.rules import bundled_folder, load_rules, read_folder
+from ocpp_proxy.files.rules import RuleFolder, bundled_folder, load_rules, read_folder
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.report.as_text import STYLES, number
 from ocpp_proxy.rules.model import Rule, RuleTest
@@ -27,6 +27,7 @@ Examples:
 """
 FAILED, UNUSABLE = 1, 2
 WIDEST = 100
+WORTH_TELLING_S = 1.0  # between two steps of an example
 
 _FOLDER = click.argument("folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
 _OWN_RULES = click.option("--rules", "rules_folder", type=click.Path(path_type=Path), metavar="DIR",
@@ -79,7 +80,7 @@ Example:
 @_OWN_RULES
 def explain(rule_id: str, rules_folder: Path | None) -> None:
     """What a rule looks for, why it matters, its usual cause, what to do about it, its clauses and an example."""
-    rule = load_rules(rules_folder).find(rule_id)
+    rule = load_rules(rules_folder, tests=True).find(rule_id)
     console = Stdout()
     width = min(console.width, WIDEST)
     for text, style in _explanation(rule, width):
@@ -138,7 +139,7 @@ def _example(rule: Rule, width: int) -> Iterator[tuple[str, str]]:
     yield "", ""
     yield f"Example ({test.name}, OCPP {test.version})", "bold"
     for sender, text in _conversation(test):
-        line = f"  {sender}: {text}"
+        line = f"  {sender}: {text}" if sender else f"  {text}"
         yield line if len(line) <= width else line[: width - 1] + "…", "dim"
     for finding in test.findings:
         if "message" in finding:
@@ -146,12 +147,17 @@ def _example(rule: Rule, width: int) -> Iterator[tuple[str, str]]:
 
 
 def _conversation(test: RuleTest) -> Iterator[tuple[str, str]]:
-    for frame in test.frames:
-        if isinstance(frame.data, dict):
-            form, text = next(iter(frame.data.items()))
-            yield frame.sender, f"({form}) {text}"
+    for step in test.frames:
+        if step.after_s >= WORTH_TELLING_S:
+            yield "", f"… {step.after_s:g} s …"
+        if step.kind == "nothing":
+            continue
+        who = step.kind.replace("to_", "proxy to ")
+        if isinstance(step.data, dict) and step.kind in ("station", "csms"):
+            form, text = next(iter(step.data.items()))
+            yield who, f"({form}) {text}"
         else:
-            yield frame.sender, frame.data if isinstance(frame.data, str) else dumps(frame.data)
+            yield who, step.data if isinstance(step.data, str) else dumps(step.data)
 
 
 def _wrapped(text: str, width: int, indent: str = "", style: str = "") -> Iterator[tuple[str, str]]:
@@ -166,8 +172,10 @@ Example:
 @_FOLDER
 def test_rules(folder: Path | None) -> None:
     """Run the tests inside the rule files of DIR, or of the bundled rules; exit 1 where one fails."""
-    rules = _read(folder)
-    count, failures = run(rules, Schemas(load_schema))
+    content = _read(folder)
+    rules = content.rules
+    documents = {**read_folder(bundled_folder(), "bundled").profiles, **content.profiles}
+    count, failures = run(rules, Schemas(load_schema), documents)
     for failure in failures:
         click.echo(f"{failure.rule}: {failure.test}: {failure.what}")
     click.echo(f"{number(count, 'test')} of {number(len(rules), 'rule')}, {len(failures)} failed")
@@ -185,7 +193,7 @@ def lint_rules(folder: Path | None) -> None:
     _read(folder, and_say="no mistakes")
 
 
-def _read(folder: Path | None, and_say: str = "") -> tuple[Rule, ...]:
+def _read(folder: Path | None, and_say: str = "") -> RuleFolder:
     content = read_folder(folder or bundled_folder(), None if folder else "bundled")
     for mistake in content.mistakes:
         click.echo(str(mistake))
@@ -194,4 +202,4 @@ def _read(folder: Path | None, and_say: str = "") -> tuple[Rule, ...]:
         raise SystemExit(UNUSABLE)
     if and_say:
         click.echo(f"{number(len(content.rules), 'rule')}, {and_say}")
-    return content.rules
+    return content

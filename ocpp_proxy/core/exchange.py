@@ -35,7 +35,9 @@ PAST_MAX = 32
 class Exchange:
     """A Call (or a Send) and, once it has come, its answer. `caller` is the side that sent the Call or for which
     the proxy injected it; `attempts` counts the Call and its retries with the same id; `complaint` is what a caller
-    of 2.1 said about an answer that it could not read."""
+    of 2.1 said about an answer that it could not read. `called_time`: when the last attempt went on to the other side,
+    in seconds of the capture's own clock; `withheld`: a Call that never reached it, since this program swallowed it;
+    `faults`: ids of the schema rules that the Call breaks."""
 
     connection: str
     caller: Side
@@ -49,6 +51,9 @@ class Exchange:
     answer: CallResult | CallError | None = None
     answer_seq: int | None = None
     answered_at: Instant | None = None
+    called_time: float = 0.0
+    withheld: bool = False
+    faults: tuple[str, ...] = ()
 
     @property
     def action(self) -> str:

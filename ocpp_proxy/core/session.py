@@ -1,42 +1,131 @@
 """What is known of a station, over all its connections.
 
-Decides which facts of an exchange are remembered, and how many: a handful of short texts a station, and the stations
-heard of last. Refuses to judge them. What has not been seen is None, which is not the same as no.
+Decides which books are kept of a station and what each happening teaches them. Refuses to judge. What has not been seen
+is None, which is not the same as no.
 
-Source: OCPP 1.6 sections 4.2, 5.8 and 9.1 (SupportedFeatureProfiles); OCPP 2.0.1 Part 2 B01 to B03.
+A station costs little until something happens that a book is about: a book is made when it is first asked for. Each
+says how much it keeps at most; the stations heard of last are kept, STATIONS_KEPT of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
-from ocpp_proxy.core.exchange import Exchange
-from ocpp_proxy.core.frame import CallResult, Version
+from ocpp_proxy.core.frame import Call, Send, Side, Version
+from ocpp_proxy.core.occasion import Occasion
+from ocpp_proxy.core.station import commands, connectors, registration, settings, tokens, transactions
+from ocpp_proxy.core.station.commands import Commands
+from ocpp_proxy.core.station.connectors import Connectors
+from ocpp_proxy.core.station.links import Links
+from ocpp_proxy.core.station.registration import Registration
+from ocpp_proxy.core.station.settings import Settings
+from ocpp_proxy.core.station.tokens import Tokens
+from ocpp_proxy.core.station.transactions import Transactions
 
 STATIONS_KEPT = 20_000
-LONGEST_TEXT = 200
+
+Reducer: TypeAlias = Callable[[Occasion], None]
+Book = TypeVar("Book")
 
 
-@dataclass(slots=True)
 class Session:
-    """`station`: identity, None where the capture does not name it. `feature_profiles`: what the last
-    SupportedFeatureProfiles claimed, in lower case; `registration`: the last BootNotification's status."""
+    """`station`: identity, None where the capture does not name it; `version`: of its newest connection; `held_s`: how
+    long this program has kept frames of either side waiting so far, which counts against neither."""
 
-    station: str | None = None
-    version: Version | None = None
-    vendor: str | None = None
-    model: str | None = None
-    firmware: str | None = None
-    registration: str | None = None
-    feature_profiles: frozenset[str] | None = None
+    __slots__ = ("_books", "held_s", "station", "timers", "version")
 
-    def learn(self, exchange: Exchange) -> None:
-        """Remember what an answered exchange tells. Its payloads may be anything."""
-        teach = LESSONS.get(exchange.action)
-        if teach is not None and isinstance(exchange.answer, CallResult):
-            teach(self, exchange.request, exchange.response)
+    def __init__(self, station: str | None = None, version: Version | None = None) -> None:
+        self.station = station
+        self.version = version
+        self.held_s = 0.0
+        self.timers: dict[Any, Any] | None = None  # the engine's
+        self._books: dict[type[Any], Any] = {}
+
+    def book(self, kind: type[Book]) -> Book:
+        """This station's book of that kind; a rule may keep one of its own, which has to be bounded."""
+        try:
+            return self._books[kind]  # type: ignore[no-any-return]
+        except KeyError:
+            made = self._books[kind] = kind()
+            return made
+
+    @property
+    def registration(self) -> Registration:
+        return self.book(Registration)
+
+    @property
+    def settings(self) -> Settings:
+        return self.book(Settings)
+
+    @property
+    def connectors(self) -> Connectors:
+        return self.book(Connectors)
+
+    @property
+    def transactions(self) -> Transactions:
+        return self.book(Transactions)
+
+    @property
+    def tokens(self) -> Tokens:
+        return self.book(Tokens)
+
+    @property
+    def commands(self) -> Commands:
+        return self.book(Commands)
+
+    @property
+    def links(self) -> Links:
+        return self.book(Links)
+
+    @property
+    def feature_profiles(self) -> frozenset[str] | None:
+        """What the last SupportedFeatureProfiles of 1.6 claimed, in lower case; None where it was not seen."""
+        claimed = self.settings.words("SupportedFeatureProfiles")
+        return None if claimed is None else frozenset(word.lower() for word in claimed)
+
+    def learn(self, now: Occasion) -> None:
+        """Let the books hear of a Call or of an answer, once it has been judged. Its payloads may be anything."""
+        frame, exchange = now.frame, now.exchange
+        if isinstance(frame, (Call, Send)):
+            for reduce in _ON_CALL.get((frame.action, now.side), ()):
+                reduce(now)
+        elif exchange is not None:
+            for reduce in _ON_ANSWER.get((exchange.action, exchange.caller), ()):
+                reduce(now)
+            if exchange.caller == "csms":
+                commands.answered(now)
+
+
+
+_ON_CALL: Mapping[tuple[str, Side | None], tuple[Reducer, ...]] = {
+    ("BootNotification", "station"): (registration.called,),
+    ("Authorize", "station"): (tokens.asked,),
+    ("StatusNotification", "station"): (connectors.status_told,),
+    ("NotifyEvent", "station"): (connectors.events_told,),
+    ("NotifyReport", "station"): (settings.reported,),
+    ("StartTransaction", "station"): (transactions.started, connectors.reservation_used),
+    ("MeterValues", "station"): (transactions.metered,),
+    ("StopTransaction", "station"): (transactions.stopped,),
+    ("TransactionEvent", "station"): (transactions.event_told, connectors.reservation_used),
+    ("ReservationStatusUpdate", "station"): (connectors.reservation_used,),
+}
+_ON_ANSWER: Mapping[tuple[str, Side], tuple[Reducer, ...]] = {
+    ("BootNotification", "station"): (registration.answered, settings.booted),
+    ("Authorize", "station"): (tokens.told,),
+    ("StartTransaction", "station"): (transactions.start_confirmed, tokens.told),
+    ("StopTransaction", "station"): (tokens.told,),
+    ("TransactionEvent", "station"): (transactions.event_confirmed, tokens.told),
+    ("GetConfiguration", "csms"): (settings.configuration_read,),
+    ("ChangeConfiguration", "csms"): (settings.configuration_changed,),
+    ("GetVariables", "csms"): (settings.variables_read,),
+    ("SetVariables", "csms"): (settings.variables_set,),
+    ("ChangeAvailability", "csms"): (connectors.availability_changed,),
+    ("ReserveNow", "csms"): (connectors.reserved,),
+    ("CancelReservation", "csms"): (connectors.reservation_cancelled,),
+    ("SendLocalList", "csms"): (tokens.list_sent,),
+    ("GetLocalListVersion", "csms"): (tokens.list_version_read,),
+}
 
 
 class Sessions:
@@ -55,38 +144,6 @@ class Sessions:
             del self._by_station[next(iter(self._by_station))]
         return session
 
-
     def known(self, station: str | None) -> Session | None:
         """The station's session, if it was heard of."""
         return self._by_station.get(station) if station is not None else None
-
-
-def _boot(session: Session, request: Any, response: Any) -> None:
-    device = _member(request, "chargingStation") or request
-    session.vendor = _text(device, "chargePointVendor") or _text(device, "vendorName")
-    session.model = _text(device, "chargePointModel") or _text(device, "model")
-    session.firmware = _text(device, "firmwareVersion")
-    session.registration = _text(response, "status")
-
-
-def _configuration(session: Session, _: Any, response: Any) -> None:
-    entries = _member(response, "configurationKey")
-    for entry in entries if isinstance(entries, list) else ():
-        if (_text(entry, "key") or "").lower() == "supportedfeatureprofiles":
-            claimed = (_text(entry, "value") or "").lower().split(",")
-            session.feature_profiles = frozenset(name.strip() for name in claimed if name.strip())
-
-
-def _member(value: Any, key: str) -> Any:
-    return value.get(key) if isinstance(value, dict) else None
-
-
-def _text(value: Any, key: str) -> str | None:
-    text = _member(value, key)
-    return text[:LONGEST_TEXT] if isinstance(text, str) else None
-
-
-LESSONS: dict[str, Callable[[Session, Any, Any], None]] = {
-    "BootNotification": _boot,
-    "GetConfiguration": _configuration,
-}

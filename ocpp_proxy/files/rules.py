@@ -1,37 +1,46 @@
-"""Reads rule files.
+"""Reads folders of rules: the bundled one, and those of users.
 
-Decides where the bundled rules lie, which files of a folder are rules, and what is wrong in them: all of it at once,
-each mistake with path, line and pointer. Refuses to know what a rule means (`ocpp_proxy.rules`).
+Decides where the bundled rules lie, which files of a folder are rules, which are profiles and which changes others, and
+what is wrong in them: all of it at once, each mistake with path, line and pointer. Refuses to know what a rule means
+(`ocpp_proxy.rules`).
+
+The bundled rules are sound, which a test sees to; where nobody asks for their tests, these are not even read, and
+nothing of them is checked again at each start.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
-
 from ocpp_proxy.core.errors import BadInput
-from ocpp_proxy.files.yaml import Document, Mistake, escape, parse
-from ocpp_proxy.rules.lint import lint, meant
+from ocpp_proxy.files.validate import DocumentSchema
+from ocpp_proxy.files.yaml import Document, Mistake, parse
+from ocpp_proxy.rules.lint import lint, lint_overrides
 from ocpp_proxy.rules.model import Rule, rule_from
 from ocpp_proxy.rules.ruleset import RuleSet
 
 SUFFIX = ".yaml"
 SCHEMA_NAME = "rule.schema.json"
+PROFILES = "profiles"  # the folder, in one of rules, that holds profiles
+OVERRIDES = "overrides.yaml"
+CATALOGUE = "catalogue.yaml"
 BUNDLED = "bundled"
+_TESTS = "\ntests:\n"
 
 
 @dataclass(frozen=True, slots=True)
 class RuleFolder:
-    """What a folder holds: the sound rules, and everything that is wrong with the others."""
+    """What a folder holds: the sound rules, the sound profiles' documents by name, what it changes of other rules by
+    their ids, and everything that is wrong with the rest."""
 
     rules: tuple[Rule, ...]
     mistakes: tuple[Mistake, ...]
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def bundled_folder() -> Path:
@@ -41,41 +50,80 @@ def bundled_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "rules"
 
 
-def load_rules(folder: Path | None = None, *, profiles: Iterable[str] = ()) -> RuleSet:
-    """The bundled rules, and those of `folder`, which replace bundled ones of the same id.
+def load_rules(folder: Path | None = None, *, profiles: Iterable[str] = (), tests: bool = False) -> RuleSet:
+    """The bundled rules, and those of `folder`, which replace bundled ones of the same id, changed as it wants them
+    changed. `tests`: with the tests of the bundled ones.
 
-    Raises BadInput: a rule file with mistakes (the first is named), or a profile that there is not.
+    Raises BadInput: a file with mistakes (the first is named), or a profile that there is not.
     """
-    rules = {rule.id: rule for rule in _sound(read_folder(bundled_folder(), BUNDLED), bundled_folder())}
-    if folder is not None:
-        rules.update((rule.id, rule) for rule in _sound(read_folder(folder), folder))
-    return RuleSet(rules.values(), profiles)
+    bundled = _read(bundled_folder(), BUNDLED, tests=tests)
+    rules = {rule.id: rule for rule in _sound(bundled, bundled_folder()).rules}
+    if folder is None:
+        return RuleSet(rules.values(), profiles, documents=bundled.profiles)
+    own = _sound(read_folder(folder), folder)
+    rules.update((rule.id, rule) for rule in own.rules)
+    off = {rule_id: change["reason"] for rule_id, change in own.overrides.items() if change.get("off")}
+    for rule_id, change in own.overrides.items():
+        if "severity" in change:
+            rules[rule_id] = _weighed(rules[rule_id], change)
+    return RuleSet(rules.values(), profiles, off=off, documents={**bundled.profiles, **own.profiles})
 
 
 def read_folder(folder: Path, source: str | None = None) -> RuleFolder:
-    """The rule files in `folder` and below. `source`: what to call where they are from, None for each its own path.
+    """The rule files in `folder` and below, and what else it holds. `source`: what to call where they are from, None
+    for each its own path.
 
-    Raises BadInput where there is no such folder, or no rule in it.
+    Raises BadInput where there is no such folder, or nothing in it.
     """
+    return _read(folder, source, tests=True)
+
+
+def read_rule(path: Path, source: str | None = None) -> tuple[Rule | None, list[Mistake]]:
+    """The rule in the file at `path`, None where there are mistakes."""
+    document, mistakes = _document(path)
+    if document is not None:
+        mistakes += _wrong(path, document)
+    if mistakes or document is None:
+        return None, _in_order(mistakes)
+    return rule_from(path.stem, document.value, source or str(path)), []
+
+
+def _read(folder: Path, source: str | None, *, tests: bool) -> RuleFolder:
     if not folder.is_dir():
         raise BadInput("is not a folder; rules are files <rule-id>.yaml in it or below", str(folder))
     rules: dict[str, Rule] = {}
+    documents: dict[str, Mapping[str, Any]] = {}
+    overrides: Mapping[str, Mapping[str, Any]] = {}
     mistakes: list[Mistake] = []
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (SUFFIX, ".yml") and path.is_file())
     if not paths:
         raise BadInput(f"holds no rule; rules are files <rule-id>{SUFFIX} in it or below", str(folder))
     for path in paths:
-        rule, wrong = read_rule(path, source)
-        if rule is not None and rule.id in rules:
-            wrong.append(Mistake(str(path), None, "", f"there is another file for rule {rule.id} in this folder"))
-        elif rule is not None:
-            rules[rule.id] = rule
+        place = path.relative_to(folder)
+        if place == Path(CATALOGUE):
+            continue
+        if place == Path(OVERRIDES):
+            overrides, wrong = _read_overrides(path, rules)
+        elif place.parts[0] == PROFILES:
+            documents[path.stem], wrong = _read_profile(path)
+        else:
+            rule, wrong = read_rule(path, source) if tests or source != BUNDLED else (_trusted(path), [])
+            if rule is not None and rule.id in rules:
+                wrong.append(Mistake(str(path), None, "", f"there is another file for rule {rule.id} in this folder"))
+            elif rule is not None:
+                rules[rule.id] = rule
         mistakes += wrong
-    return RuleFolder(tuple(rules.values()), tuple(mistakes))
+    return RuleFolder(tuple(rules.values()), tuple(mistakes), documents, overrides)
 
 
-def read_rule(path: Path, source: str | None = None) -> tuple[Rule | None, list[Mistake]]:
-    """The rule in the file at `path`, None where there are mistakes."""
+def _trusted(path: Path) -> Rule:
+    """One of our own rules, without its tests, which stand at the end of the file."""
+    text = path.read_text(encoding="utf-8").partition(_TESTS)[0]
+    return rule_from(path.stem, parse(text, str(path)).value, BUNDLED)
+
+
+def _document(path: Path) -> tuple[Document | None, list[Mistake]]:
+    """What the file holds, as far as it can be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -84,20 +132,20 @@ def read_rule(path: Path, source: str | None = None) -> tuple[Rule | None, list[
         return None, [Mistake(str(path), None, "", "is not UTF-8 text")]
     document = parse(text, str(path))
     mistakes = list(document.mistakes)
-    if not mistakes or document.value is not None:
-        mistakes += _wrong(path, document)
-    if mistakes:
-        return None, sorted(mistakes, key=lambda mistake: (mistake.line or 0, mistake.pointer))
-    return rule_from(path.stem, document.value, source or str(path)), []
+    return (None if mistakes and document.value is None else document), mistakes
 
 
-def _sound(folder: RuleFolder, path: Path) -> tuple[Rule, ...]:
+def _in_order(mistakes: list[Mistake]) -> list[Mistake]:
+    return sorted(mistakes, key=lambda mistake: (mistake.line or 0, mistake.pointer))
+
+
+def _sound(folder: RuleFolder, path: Path) -> RuleFolder:
     if folder.mistakes:
         first, *others = folder.mistakes
         more = f" (and {len(others)} more: `ocpp-proxy rules lint {path}`)" if others else ""
         place = f"{first.pointer}: " if first.pointer else ""
         raise BadInput(f"{place}{first.what}{more}", first.path, first.line)
-    return folder.rules
+    return folder
 
 
 def _wrong(path: Path, document: Document) -> Iterator[Mistake]:
@@ -105,8 +153,7 @@ def _wrong(path: Path, document: Document) -> Iterator[Mistake]:
         yield document.mistake("", f"a rule file's name ends in {SUFFIX}")
     if not _is_id(path.stem):
         yield document.mistake("", f"the file's name is the rule's id: a-z, 0-9 and hyphens, not {path.stem!r}")
-    by_schema = [document.mistake(pointer, what) for error in _validator().iter_errors(document.value)
-                 for pointer, what in _in_words(error)]
+    by_schema = _schema(SCHEMA_NAME).mistakes(document)
     yield from by_schema
     if not by_schema:
         for pointer, what in lint(path.stem, document.value):
@@ -117,56 +164,46 @@ def _is_id(name: str) -> bool:
     return all(part.isascii() and part.isalnum() and part == part.lower() for part in name.split("-"))
 
 
-@cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((bundled_folder() / SCHEMA_NAME).read_text(encoding="utf-8"))
-    return schema
+# Profiles and changes
+
+
+def _read_profile(path: Path) -> tuple[Mapping[str, Any], list[Mistake]]:
+    document, mistakes = _document(path)
+    if document is not None:
+        if not _is_id(path.stem):
+            mistakes.append(document.mistake("", "the file's name is the profile's: a-z, 0-9 and hyphens, "
+                                                 f"not {path.stem!r}"))
+        mistakes += _schema("profile.schema.json").mistakes(document)
+    sound = document is not None and not mistakes
+    return (document.value if sound and document is not None else {}), _in_order(mistakes)
+
+
+def _read_overrides(path: Path, own: Mapping[str, Rule]) -> tuple[Mapping[str, Mapping[str, Any]], list[Mistake]]:
+    """`own`: the rules of the same folder that have been read so far; they may be changed as well."""
+    document, mistakes = _document(path)
+    if document is not None:
+        mistakes += _schema("overrides.schema.json").mistakes(document)
+    if mistakes or document is None:
+        return {}, _in_order(mistakes)
+    known = {*own, *_bundled_ids(), *(one.stem for one in path.parent.rglob(f"*{SUFFIX}"))}
+    wrong = [document.mistake(pointer, what) for pointer, what in lint_overrides(document.value, known)]
+    return document.value, _in_order(wrong)
+
+
+def _weighed(rule: Rule, change: Mapping[str, Any]) -> Rule:
+    """The rule with one severity for everything that it finds."""
+    severity = change["severity"]
+    return replace(rule, severities=dict.fromkeys(rule.severities, severity), cases={}, escalations=(),
+                   changed=f"{severity} instead of {rule.severity}: {change['reason']}")
 
 
 @cache
-def _validator() -> Any:
-    return jsonschema_rs.validator_for(_schema())
+def _bundled_ids() -> frozenset[str]:
+    return frozenset(path.stem for path in bundled_folder().rglob(f"*{SUFFIX}") if PROFILES not in path.parts)
 
 
-def _in_words(error: Any) -> Iterator[tuple[str, str]]:
-    """Pointers and sentences of an error of the JSON Schema; its own words where they are good enough."""
-    pointer = "".join(f"/{escape(str(token))}" for token in error.instance_path)
-    kinds, kind = jsonschema_rs.ValidationErrorKind, error.kind
-    if isinstance(kind, kinds.AdditionalProperties):
-        for key in kind.unexpected:
-            yield f"{pointer}/{escape(key)}", f"unknown key {key}{meant(key, _known_keys(error.schema_path))}"
-    elif isinstance(kind, kinds.Required):
-        yield pointer, f"{kind.property} is missing"
-    elif isinstance(kind, kinds.Enum):
-        yield pointer, f"{_brief(error.instance)} is not known{meant(str(error.instance), map(str, kind.options))}"
-    elif isinstance(kind, kinds.OneOfNotValid):
-        yield from _of_the_branch_meant(error, pointer)
-    else:
-        yield pointer, _brief(error.message)
+@cache
+def _schema(name: str) -> DocumentSchema:
+    return DocumentSchema(bundled_folder() / name)
 
 
-def _of_the_branch_meant(error: Any, pointer: str) -> Iterator[tuple[str, str]]:
-    """Of the forms that a value may have, the errors of the one that it comes nearest to."""
-    branches = [branch for branch in error.kind.context if branch]
-    nearest_branch = max(branches, key=lambda branch: len(branch[0].instance_path))
-    if len(nearest_branch[0].instance_path) > len(error.instance_path):
-        for inner in nearest_branch:
-            yield from _in_words(inner)
-        return
-    words = [branch[0] for branch in branches if isinstance(branch[0].kind, jsonschema_rs.ValidationErrorKind.Enum)]
-    if words and isinstance(error.instance, str):
-        yield from _in_words(words[0])
-    else:
-        yield pointer, f"{_brief(error.instance)} has no form that is known here; docs/rules.md shows those that are"
-
-
-def _known_keys(schema_path: list[Any]) -> list[str]:
-    schema: Any = _schema()
-    for token in schema_path[:-1]:
-        schema = schema[token]
-    return list(schema.get("properties", ()))
-
-
-def _brief(value: Any, limit: int = 160) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -18,6 +18,7 @@ from ocpp_proxy.core.frame import Sender
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.session import Session
+from ocpp_proxy.core.station.registration import Device
 from ocpp_proxy.report.analysis import Analysis, Frames
 
 Line: TypeAlias = tuple[str, str]  # text and rich style
@@ -127,8 +128,10 @@ def _heading(station: str | None, device: Session | None) -> str:
     name = f"Station {plain(station)}" if station is not None else "A station without a name"
     if device is None:
         return name
-    make = " ".join(plain(word) for word in (device.vendor, device.model) if word)
-    firmware = f"firmware {plain(device.firmware)}" if device.firmware else ""
+    boot = device.registration.last
+    known_as = boot.device if boot is not None else Device(None, None, None, None)
+    make = " ".join(plain(word) for word in (known_as.vendor, known_as.model) if word)
+    firmware = f"firmware {plain(known_as.firmware)}" if known_as.firmware else ""
     known = ", ".join(part for part in (make, firmware, f"OCPP {device.version}" if device.version else "") if part)
     return f"{name}: {known}" if known else name
 

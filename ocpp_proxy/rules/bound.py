@@ -6,20 +6,32 @@ Refuses to know which rule concerns which frame (`engine`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ocpp_proxy.core.finding import Axis, Finding, Severity
-from ocpp_proxy.core.frame import Sender, Version
+from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.schema import SchemaError
 from ocpp_proxy.core.session import Session
-from ocpp_proxy.rules.expect import ABSENT, OPERATORS, in_words, lookup, state_of, tokens_of
-from ocpp_proxy.rules.model import Check, Expectation, Kind, Part, Reference, Rule
+from ocpp_proxy.rules import now as told
+from ocpp_proxy.rules.expect import (
+    ABSENT,
+    OPERATORS,
+    WILDCARD,
+    comparison,
+    condition,
+    in_words,
+    lookup,
+    lookup_all,
+    state_of,
+    tokens_of,
+)
+from ocpp_proxy.rules.model import PARTS, Check, Kind, Part, Reference, Rule
+from ocpp_proxy.rules.place import SHOWN as SHOWN
+from ocpp_proxy.rules.place import Place as Place
 
 Parts: TypeAlias = tuple[Any, Any, Any]  # request, response and error; ABSENT for what there is not
 
-PARTS: tuple[Part, ...] = ("request", "response", "error")
 LONGEST_SEEN = 80
 
 # What a rule may make depend on what is known of the station. Not known is not met.
@@ -34,26 +46,9 @@ WORDS: Mapping[Kind, frozenset[str]] = {
     "correlation": frozenset({"sender", "action"}),
     "call": frozenset({"sender", "action", "field", "seen", "state"}),
     "exchange": frozenset({"sender", "action", "field", "seen", "state"}),
+    "sequence": frozenset({"sender", "action", "within_s"}),
+    "python": frozenset({"detail"}),
 }
-SHOWN: Mapping[Sender, str] = {"station": "station", "csms": "CSMS", "proxy": "proxy"}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a finding is: the frame that breaks the rule (None if it is not on record), who put it on the wire, and the
-    frames to look at.
-
-    `connector`: connector, or EVSE in 2.x; it and `transaction` are None where the messages name none.
-    """
-
-    connection: str
-    session: Session
-    seq: int | None
-    sender: Sender
-    evidence: tuple[int, ...]
-    action: str = ""
-    connector: int | None = None
-    transaction: int | str | None = None
 
 
 class Hit(NamedTuple):
@@ -65,12 +60,13 @@ class Hit(NamedTuple):
     expected: str
     message: str
     state: str
+    case: str | None = None
 
 
 class CompiledCheck:
     """One check, ready to run on the parts of an exchange."""
 
-    __slots__ = ("_expected", "_index", "_message", "_part", "_pointer", "_test", "_tokens", "_when")
+    __slots__ = ("_case", "_expected", "_index", "_message", "_other", "_part", "_pointer", "_test", "_tokens", "_when")
 
     def __init__(self, check: Check, message: str) -> None:
         expectation = check.expectation
@@ -78,28 +74,32 @@ class CompiledCheck:
         self._index = PARTS.index(expectation.part)
         self._pointer = expectation.field
         self._tokens = tokens_of(expectation.field)
+        self._other = comparison(expectation.operator, expectation.argument)
         self._test = OPERATORS[expectation.operator][0](expectation.argument)
         self._expected = in_words(expectation.operator, expectation.argument)
-        self._when = tuple(map(_condition, check.when))
+        self._when = tuple(map(condition, check.when))
         self._message = check.message or message
+        self._case = check.case
 
-    def run(self, parts: Parts) -> Hit | None:
-        """None where the part is missing, a precondition does not hold, or all is well."""
+    def run(self, parts: Parts) -> Sequence[Hit]:
+        """A breach for each place that the field's pointer leads to, which is several where it has a `*`; none where
+        the part is missing, a precondition does not hold, or all is well."""
         part = parts[self._index]
         if part is ABSENT:
-            return None
-        value = lookup(part, self._tokens)
-        if self._test(value) or not all(condition(parts) for condition in self._when):
-            return None
+            return ()
+        if WILDCARD not in self._tokens:
+            value = lookup(part, self._tokens)
+            return (self._hit(self._pointer, value),) if self._wrong(value, parts) else ()
+        return [self._hit(pointer, value) for pointer, value in lookup_all(part, self._tokens)
+                if self._wrong(value, parts)]
+
+    def _wrong(self, value: Any, parts: Parts) -> bool:
+        sound = self._test(value) if self._other is None else self._other(value, parts)
+        return not sound and all(condition(parts) for condition in self._when)
+
+    def _hit(self, pointer: str, value: Any) -> Hit:
         seen = None if value is ABSENT else value
-        return Hit(self._part, self._pointer, seen, self._expected, self._message, state_of(value))
-
-
-def _condition(expectation: Expectation) -> Callable[[Parts], bool]:
-    index = PARTS.index(expectation.part)
-    tokens = tokens_of(expectation.field)
-    test = OPERATORS[expectation.operator][0](expectation.argument)
-    return lambda parts: parts[index] is not ABSENT and test(lookup(parts[index], tokens))
+        return Hit(self._part, pointer, seen, self._expected, self._message, state_of(value), self._case)
 
 
 class BoundRule:
@@ -117,7 +117,7 @@ class BoundRule:
     def found(self, place: Place, hit: Hit) -> Finding:
         """The finding of one of this rule's checks."""
         words = {"field": hit.pointer, "seen": str(hit.seen)[:LONGEST_SEEN], "state": hit.state}
-        return self._finding(place, hit.message, words, hit.pointer, hit.seen, hit.expected)
+        return self._finding(place, hit.message, words, hit.pointer, hit.seen, hit.expected, hit.case)
 
     def noted(self, place: Place, detail: str, pointer: str | None = None, seen: Any = None) -> Finding:
         """The finding of a defect or a remark, which `detail` describes."""
@@ -130,26 +130,35 @@ class BoundRule:
         words = {"detail": error.message, "part": part}
         return self._finding(place, self.rule.message, words, error.pointer, error.seen, error.expected)
 
+    def told(self, hit: told.Hit) -> Finding:
+        """The finding of a rule written in Python, or of a sequence."""
+        words = {"detail": hit.message}
+        return self._finding(hit.place, "{detail}", words, hit.pointer, hit.seen, hit.expected, hit.case)
+
     def _finding(
-        self, place: Place, message: str, words: dict[str, str], pointer: str | None, seen: Any, expected: Any
-    ) -> Finding:
+        self, place: Place, message: str, words: dict[str, str], pointer: str | None, seen: Any, expected: Any,
+        case: str | None = None,
+    ) -> Finding:  # fmt: skip
         rule = self.rule
-        severity, axis, references = self._judged(place.session)
+        severity, axis, references = self._judged(place.session, case)
         return Finding(
             rule=rule.id, severity=severity, axis=axis, at_fault=place.sender, station=place.session.station,
-            connection=place.connection, frames=[] if place.seq is None else [place.seq],
+            connection=place.connection, frames=[] if place.frame is None else [place.frame.seq],
             message=message.format_map({"sender": SHOWN[place.sender], "action": place.action, **words}),
-            evidence=[(place.connection, seq) for seq in place.evidence], pointer=pointer, connector=place.connector,
+            evidence=list(place.evidence), pointer=pointer, connector=place.connector,
             transaction=place.transaction, seen=seen, expected=expected, references=references,
             cause=rule.cause, fix=rule.fix,
         )  # fmt: skip
 
-    def _judged(self, session: Session) -> tuple[Severity, Axis, tuple[str, ...]]:
-        for escalation in self.rule.escalations:
+    def _judged(self, session: Session, case: str | None) -> tuple[Severity, Axis, tuple[str, ...]]:
+        rule = self.rule
+        for escalation in rule.escalations:
             if CONDITIONS[escalation.condition](session, escalation.argument):
                 more = _cited(escalation.references, self._version)
                 return escalation.severity, escalation.axis, more + self._references
-        return self._severity, self.rule.axis, self._references
+        if case is not None and (found := rule.cases.get(case)) is not None:
+            return found.severity, found.axis or rule.axis, self._references
+        return self._severity, rule.axis, self._references
 
 
 def _cited(references: Iterable[Reference], version: Version) -> tuple[str, ...]:

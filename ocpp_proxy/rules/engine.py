@@ -1,27 +1,42 @@
-"""Which rules concern which frame.
+"""Which rules concern what has happened.
 
 Compiles the rules once into tables by version and by what they look at (defect, schema error, remark, or action and
-caller), so that a frame meets the rules that are about it and no others, however many there are. Refuses to read
-frames, to pair them and to count findings.
+caller, or another occasion), so that a frame meets the rules that are about it and no others, however many there are.
+Refuses to read frames, to pair them and to count findings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ocpp_proxy.core.defects import DEFECTS
 from ocpp_proxy.core.frame import Side, Version
+from ocpp_proxy.rules import checks
 from ocpp_proxy.rules.bound import BoundRule
-from ocpp_proxy.rules.model import VERSIONS, Kind, Rule
+from ocpp_proxy.rules.model import VERSIONS, Kind, Need, Rule
+from ocpp_proxy.rules.now import Check
+from ocpp_proxy.rules.occasions import ANY, Registered
+from ocpp_proxy.rules.sequence import Follow
 
 ByCall: TypeAlias = dict[tuple[str, Side], tuple[BoundRule, ...]]  # by action and caller
+EVERYTHING: frozenset[Need] = frozenset(("clock", "wall-clock"))
+
+
+class Listener(NamedTuple):
+    """A function that wants to hear of an occasion. `bound` None: it only keeps a book; `counts`: see `Registered`."""
+
+    function: Check
+    bound: BoundRule | None
+    retries: bool
+    counts: bool
 
 
 class RuleIndex:
-    """The rules of one version, by defect code, id of the schema error, remark, or action and caller."""
+    """The rules of one version, by defect code, id of the schema error, remark, or action and caller; and the functions
+    of those written in Python and of sequences, by occasion."""
 
-    __slots__ = ("calls", "defects", "exchanges", "remarks", "schema")
+    __slots__ = ("_listeners", "_resolved", "calls", "defects", "exchanges", "remarks", "schema")
 
     def __init__(self, rules: Iterable[Rule], version: Version) -> None:
         self.defects: dict[str, BoundRule] = {}
@@ -29,9 +44,32 @@ class RuleIndex:
         self.remarks: dict[str, BoundRule] = {}
         self.calls: ByCall = {}
         self.exchanges: ByCall = {}
+        self._listeners: dict[tuple[str, str, Side | None], list[Listener]] = {}
+        self._resolved: dict[tuple[str, str, Side | None], tuple[Listener, ...]] = {}
         for rule in rules:
             if version in rule.severities:
                 _FILERS[rule.given.kind](self, BoundRule(rule, version))
+        self.add(checks.keepers(), None)
+
+    def add(self, registered: Iterable[Registered], bound: BoundRule | None) -> None:
+        for one in registered:
+            for when in one.occasions:
+                listener = Listener(one.function, bound, when.retries, one.counts)
+                self._listeners.setdefault((when.kind, when.word, when.side), []).append(listener)
+
+    def listeners(self, kind: str, word: str = ANY, side: Side | None = None) -> tuple[Listener, ...]:
+        """Those who want to hear of it: rules first, in the order of their ids, then those who keep books."""
+        key = (kind, word, side)
+        try:
+            return self._resolved[key]
+        except KeyError:
+            pass
+        keys = dict.fromkeys(((kind, word, side), (kind, ANY, side), (kind, word, None), (kind, ANY, None)))
+        found = [listener for one in keys for listener in self._listeners.get(one, ())]
+        resolved = tuple(sorted(found, key=lambda one: one.bound is None))
+        if any(one in self._listeners for one in keys if one[1] != ANY) or word == ANY:
+            self._resolved[key] = resolved  # actions that nobody asks for are not kept: peers choose them
+        return resolved
 
 
 def _by_defect(index: RuleIndex, bound: BoundRule) -> None:
@@ -54,21 +92,33 @@ def _by_call(table: ByCall, bound: BoundRule) -> None:
         table[key] = (*table.get(key, ()), bound)
 
 
+def _by_sequence(index: RuleIndex, bound: BoundRule) -> None:
+    sequence = bound.rule.given.sequence
+    assert sequence is not None
+    index.add(Follow(bound.rule, sequence).registrations(), bound)
+
+
 _FILERS: Mapping[Kind, Callable[[RuleIndex, BoundRule], None]] = {
     "frame": _by_defect,
     "schema": _by_schema_error,
     "correlation": _by_remark,
     "call": lambda index, bound: _by_call(index.calls, bound),
     "exchange": lambda index, bound: _by_call(index.exchanges, bound),
+    "sequence": _by_sequence,
+    "python": lambda index, bound: index.add(checks.of_rule(bound.rule.id), bound),
 }
 
 
 class Engine:
-    """The rules compiled for each version; `site`: what is known of the site, which silences some."""
+    """The rules compiled for each version; `site`: what is known of the site, which silences some; `has`: what the
+    records are good for, without which some cannot judge."""
 
-    def __init__(self, rules: Iterable[Rule], site: frozenset[str] = frozenset()) -> None:
-        in_force = [rule for rule in rules if site.isdisjoint(rule.unless_site)]
+    def __init__(
+        self, rules: Iterable[Rule], site: frozenset[str] = frozenset(), has: frozenset[Need] = EVERYTHING
+    ) -> None:
+        in_force = [rule for rule in rules if site.isdisjoint(rule.unless_site) and has.issuperset(rule.needs)]
         self._indexes = {version: RuleIndex(in_force, version) for version in VERSIONS}
 
     def index(self, version: Version) -> RuleIndex:
         return self._indexes[version]
+

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from ocpp_proxy.core.defects import DEFECTS
 from ocpp_proxy.core.nearest import nearest
 from ocpp_proxy.core.vocabulary import ACTIONS
+from ocpp_proxy.rules import checks
 from ocpp_proxy.rules.bound import WORDS
 from ocpp_proxy.rules.judge import SEND_ANSWERED
 from ocpp_proxy.rules.model import VERSIONS
@@ -35,7 +36,15 @@ def lint(rule_id: str, document: Mapping[str, Any]) -> list[Complaint]:
         *_messages(document),
         *_patterns(document),
         *_sites(document),
+        *_cases(document),
     ]
+
+
+def lint_overrides(document: Mapping[str, Any], known: Iterable[str]) -> list[Complaint]:
+    """What is wrong in a file that changes other rules; `known`: the ids that there are."""
+    ids = frozenset(known)
+    return [(f"/{rule_id}", f"there is no rule {rule_id}{meant(rule_id, ids)}")
+            for rule_id in document if rule_id not in ids]
 
 
 def meant(word: str, known: Iterable[str]) -> str:
@@ -55,6 +64,10 @@ def _by_kind(rule_id: str, document: Mapping[str, Any]) -> Iterator[Complaint]:
         yield f"/given/{key}", f"a rule of kind {kind} takes no {key}"
     for key in sorted(required - given.keys()):
         yield "/given", f"a rule of kind {kind} needs {key}"
+    if kind == "python" and "message" in document:
+        yield "/message", "a rule of kind python says its sentences in its function"
+    if kind == "sequence" and "message" not in document:
+        yield "", "a rule of kind sequence needs a message"
     if kind in ("call", "exchange"):
         if "checks" not in document:
             yield "", f"a rule of kind {kind} needs checks"
@@ -63,6 +76,14 @@ def _by_kind(rule_id: str, document: Mapping[str, Any]) -> Iterator[Complaint]:
     elif "checks" in document:
         yield "/checks", f"a rule of kind {kind} takes no checks"
     yield from _MEANT[kind](rule_id, document)
+
+
+def _known_actions(document: Mapping[str, Any], at: str, words: Any) -> Iterator[Complaint]:
+    versions = document.get("versions", VERSIONS)
+    known = {action for version in versions for action in ACTIONS[version]}
+    for pointer, action in _words_at(at, words):
+        if action not in known:
+            yield pointer, f"{' and '.join(versions)} know no action {action}{meant(action, known)}"
 
 
 def _frame(rule_id: str, document: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -89,15 +110,36 @@ def _remarks(document: Mapping[str, Any]) -> Iterator[Complaint]:
 
 
 def _call(_: str, document: Mapping[str, Any]) -> Iterator[Complaint]:
-    versions = document.get("versions", VERSIONS)
-    known = {action for version in versions for action in ACTIONS[version]}
-    for pointer, action in _words_at("/given/action", document["given"].get("action", [])):
-        if action not in known:
-            yield pointer, f"{' and '.join(versions)} know no action {action}{meant(action, known)}"
+    yield from _known_actions(document, "/given/action", document["given"].get("action", []))
     if document["given"]["kind"] == "call":
         for pointer, check in _checks(document):
             if check["in"] != "request":
                 yield f"{pointer}/in", "a rule of kind call sees the request only; exchange sees the answer too"
+
+
+def _python(rule_id: str, _: Mapping[str, Any]) -> Iterator[Complaint]:
+    if rule_id not in checks.ids():
+        yield "/given/kind", f"no function is called {rule_id}{meant(rule_id, checks.ids())}"
+
+
+def _sequence(_: str, document: Mapping[str, Any]) -> Iterator[Complaint]:
+    given = document["given"]
+    if "expect" not in given and "forbid" not in given:
+        yield "/given", "a rule of kind sequence needs expect or forbid"
+    if "expect" in given and "within_s" not in given:
+        yield "/given", "what is expected needs within_s"
+    if "forbid" in given and "within_s" not in given and "until" not in given:
+        yield "/given", "what is forbidden needs until or within_s"
+    for name in ("after", "expect", "forbid", "until", "unless"):
+        patterns = given.get(name, [])
+        several = isinstance(patterns, list)
+        for number, pattern in enumerate(patterns if several else [patterns]):
+            pointer = f"/given/{name}/{number}" if several else f"/given/{name}"
+            for kind in ("call", "answer"):
+                yield from _known_actions(document, f"{pointer}/{kind}", pattern.get(kind, []))
+            if kind_without_answer := [one["in"] for one in pattern.get("where", ()) if "call" in pattern
+                                       and one["in"] != "request"]:
+                yield f"{pointer}/where", f"a call has no {kind_without_answer[0]}; answer sees it"
 
 
 # Kind → the keys that `given` may have and must have, and what they have to mean.
@@ -107,9 +149,16 @@ _KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "correlation": (frozenset({"remark"}), frozenset({"remark"})),
     "call": (frozenset({"action", "caller"}), frozenset({"action"})),
     "exchange": (frozenset({"action", "caller"}), frozenset({"action"})),
+    "sequence": (
+        frozenset({"after", "expect", "within_s", "already_s", "forbid", "until", "unless", "same", "across",
+                   "at_fault"}),
+        frozenset({"after"}),
+    ),
+    "python": (frozenset(), frozenset()),
 }
 _MEANT: Mapping[str, Callable[[str, Mapping[str, Any]], Iterator[Complaint]]] = {
     "frame": _frame, "schema": _schema, "correlation": _correlation, "call": _call, "exchange": _call,
+    "sequence": _sequence, "python": _python,
 }  # fmt: skip
 
 
@@ -155,6 +204,13 @@ def _sites(document: Mapping[str, Any]) -> Iterator[Complaint]:
         for key in test.get("site", ()):
             if key not in known:
                 yield f"/tests/{number}/site", f"the rule does not ask for {key}{meant(key, known)}"
+
+
+def _cases(document: Mapping[str, Any]) -> Iterator[Complaint]:
+    known = document.get("cases", {})
+    for pointer, check in _checks(document):
+        if "case" in check and check["case"] not in known:
+            yield f"{pointer}/case", f"the rule has no case {check['case']}{meant(check['case'], known)}"
 
 
 def _checks(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,0 +1,103 @@
+"""Looks into payloads that may hold anything.
+
+Decides what counts as a text, a number, a list in a payload that nobody has checked: what is of another type is None,
+as is what is not there. Refuses to say what is wrong with it (`schema`).
+
+Source: OCPP 1.6 edition 2 sections 2.2 (CiString) and 3.15 (ISO 8601); RFC 3339.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+from ocpp_proxy.core.formats import is_iso_8601
+from ocpp_proxy.core.instant import Instant
+
+Number: TypeAlias = "int | float | Decimal"
+
+LONGEST_KEPT = 200  # characters of a peer's text that are kept beyond its frame
+_FIRST_YEAR = "0001"
+
+
+def member(value: Any, *keys: str) -> Any:
+    """What the keys lead to, one object after the other."""
+    for key in keys:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def text(value: Any, *keys: str) -> str | None:
+    found = member(value, *keys) if keys else value
+    return found if isinstance(found, str) else None
+
+
+def kept(value: Any, *keys: str) -> str | None:
+    """A text cut to what may be kept of it."""
+    found = text(value, *keys)
+    return found[:LONGEST_KEPT] if found is not None else None
+
+
+def folded(value: Any, *keys: str) -> str | None:
+    """A text as case-insensitive ones are compared: idTags and configuration keys of 1.6."""
+    found = kept(value, *keys)
+    return found.casefold() if found is not None else None
+
+
+def integer(value: Any, *keys: str) -> int | None:
+    """A whole number, also one written with a point (1.0); true is none."""
+    found = member(value, *keys) if keys else value
+    if type(found) is int:
+        return found
+    if isinstance(found, (float, Decimal)) and found == found.__trunc__():
+        return int(found)
+    return None
+
+
+def number(value: Any, *keys: str) -> Number | None:
+    found = member(value, *keys) if keys else value
+    return found if isinstance(found, (int, float, Decimal)) and not isinstance(found, bool) else None
+
+
+def numeral(value: Any) -> Decimal | None:
+    """A number, or a text that spells one as JSON would, give or take white space; both sides of 1e15 are none."""
+    if isinstance(value, str):
+        if len(value) > LONGEST_KEPT or "_" in value:
+            return None
+    elif not isinstance(value, (int, float, Decimal)) or isinstance(value, bool):
+        return None
+    try:
+        found = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() and abs(found) < 10**15 else None
+
+
+def flag(value: Any, *keys: str) -> bool | None:
+    found = member(value, *keys) if keys else value
+    return found if isinstance(found, bool) else None
+
+
+def items(value: Any, *keys: str) -> list[Any]:
+    """The list there, else an empty one."""
+    found = member(value, *keys) if keys else value
+    return found if isinstance(found, list) else []
+
+
+def objects(value: Any, *keys: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects in the list there, each with its position."""
+    return ((place, item) for place, item in enumerate(items(value, *keys)) if isinstance(item, dict))
+
+
+def moment_us(value: Any, *keys: str) -> int | None:
+    """A date and time as microseconds since 1970 in UTC, which one without a zone counts as."""
+    found = text(value, *keys)
+    if found is None or not is_iso_8601(found) or found[:4] < _FIRST_YEAR:
+        return None
+    try:
+        return Instant.parse(found.upper()).utc_us
+    except (ValueError, OverflowError):  # a second of 60, a fraction of a minute
+        return None

@@ -1,0 +1,52 @@
+"""The rules that need history, a module a topic; each rule's metadata, texts and tests stand in its YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ocpp_proxy.rules.checks import answers as answers
+from ocpp_proxy.rules.checks import authorisation2x as authorisation2x
+from ocpp_proxy.rules.checks import authorisation16 as authorisation16
+from ocpp_proxy.rules.checks import availability2x as availability2x
+from ocpp_proxy.rules.checks import boot2x as boot2x
+from ocpp_proxy.rules.checks import boot16 as boot16
+from ocpp_proxy.rules.checks import certificates16 as certificates16
+from ocpp_proxy.rules.checks import clock as clock
+from ocpp_proxy.rules.checks import configuration16 as configuration16
+from ocpp_proxy.rules.checks import content as content
+from ocpp_proxy.rules.checks import firmware2x as firmware2x
+from ocpp_proxy.rules.checks import firmware16 as firmware16
+from ocpp_proxy.rules.checks import lists16 as lists16
+from ocpp_proxy.rules.checks import meter2x as meter2x
+from ocpp_proxy.rules.checks import meter16 as meter16
+from ocpp_proxy.rules.checks import monitoring2x as monitoring2x
+from ocpp_proxy.rules.checks import remote2x as remote2x
+from ocpp_proxy.rules.checks import remote16 as remote16
+from ocpp_proxy.rules.checks import reservation2x as reservation2x
+from ocpp_proxy.rules.checks import reservation16 as reservation16
+from ocpp_proxy.rules.checks import security as security
+from ocpp_proxy.rules.checks import security2x as security2x
+from ocpp_proxy.rules.checks import smart_charging2x as smart_charging2x
+from ocpp_proxy.rules.checks import smart_charging16 as smart_charging16
+from ocpp_proxy.rules.checks import status16 as status16
+from ocpp_proxy.rules.checks import transactions2x as transactions2x
+from ocpp_proxy.rules.checks import transactions16 as transactions16
+from ocpp_proxy.rules.checks import variables2x as variables2x
+from ocpp_proxy.rules.checks import websocket as websocket
+from ocpp_proxy.rules.checks import wishes as wishes
+from ocpp_proxy.rules.occasions import REGISTERED, Registered
+
+
+def of_rule(rule_id: str) -> Iterator[Registered]:
+    """The functions of a rule."""
+    return (one for one in REGISTERED if one.rule_id == rule_id)
+
+
+def keepers() -> Iterator[Registered]:
+    """The functions that only keep books."""
+    return of_rule("")
+
+
+def ids() -> frozenset[str]:
+    """The ids of all rules that are written in Python."""
+    return frozenset(one.rule_id for one in REGISTERED if one.rule_id)

@@ -1,0 +1,6 @@
+"""Meter values of 2.x.
+
+Source: OCPP 2.0.1 Part 2 block J.
+"""
+
+from __future__ import annotations

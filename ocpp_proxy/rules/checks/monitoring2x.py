@@ -1,0 +1,6 @@
+"""Events, monitors and customer information of 2.x.
+
+Source: OCPP 2.0.1 Part 2 block N.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,6 @@
+"""Charging profiles of 2.x.
+
+Source: OCPP 2.0.1 Part 2 block K.
+"""
+
+from __future__ import annotations

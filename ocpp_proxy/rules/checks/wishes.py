@@ -1,0 +1,6 @@
+"""What profiles wish for.
+
+Source: rules/profiles.
+"""
+
+from __future__ import annotations
