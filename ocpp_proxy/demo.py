@@ -51,7 +51,7 @@ async def play(out: Path, console: Console, notice: Callable[[str], None]) -> Ou
     capture = _fresh(out)
     clock = ScaledClock(TIME_SCALE)
     rules = load_rules()
-    pipeline = Pipeline(rules, Schemas(load_schema))
+    pipeline = Pipeline(rules, Schemas(load_schema), time_scale=TIME_SCALE)
     recorder = Recorder.create(capture, f"ocpp-proxy {__version__}", time_scale=TIME_SCALE, on_trouble=notice)
     face = Face("stream", capture, console)
     async with SimulatedCsms(clock=clock) as csms:

@@ -1,6 +1,7 @@
 """Records go in, events come out: what is found, who is at fault, what is counted."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,19 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import GUESS_FROM, Pipeline
+from ocpp_proxy.rules.ruleset import RuleSet
 
-RULES = load_rules()
-BARE = load_rules(profiles=["none"])
+
+def _by_single_frames(*profiles):
+    """The rules that look at no more than a frame or an exchange: what others make of these little conversations, with
+    a clock that begins in 1970, is none of this module's business."""
+    rules = load_rules(profiles=profiles)
+    return RuleSet([rule for rule in rules.all if rule.given.kind in ("frame", "schema", "correlation")
+                    or rule.id in ("boot-missing-iccid", "trigger-message-not-implemented")], profiles)
+
+
+RULES = _by_single_frames()
+BARE = _by_single_frames("none")
 SCHEMAS = Schemas(load_schema)
 BOOT = {"chargePointVendor": "V", "chargePointModel": "M", "iccid": "89310410106543789301"}
 BOOTED = {"status": "Accepted", "currentTime": "2026-11-21T09:00:00Z", "interval": 300}
@@ -134,7 +145,8 @@ def test_a_handshake_that_failed_leaves_no_connection():
     wire = Wire()
     wire.open(status=401, refused_by="csms", subprotocol=None)
     assert isinstance(wire.close()[0], ConnectionClosed)
-    assert wire.pipeline.session("S") is None
+    assert wire.pipeline.session("S").links.open == {}
+    assert [one.status for one in wire.pipeline.session("S").links.handshakes] == [401]
 
 
 def test_other_lines_of_a_capture_say_nothing(wire):
@@ -682,3 +694,126 @@ def test_any_bytes_from_anyone_are_borne(messages):
     for sender, data, opcode in messages:
         wire.say(sender, data, opcode=opcode)
     assert wire.counts("frames") == (len(messages),)
+
+
+# Time and deadlines
+
+
+def answering_rule():
+    """The bundled rule about Calls that are never answered, alone."""
+    return RuleSet([rule for rule in load_rules().all if rule.id == "frame-no-answer"])
+
+
+@pytest.fixture
+def strict():
+    wire = Wire(Pipeline(answering_rule(), SCHEMAS))
+    wire.open()
+    return wire
+
+
+def raised(events):
+    return [event.finding.rule for event in events if isinstance(event, FindingRaised)]
+
+
+def test_a_deadline_runs_out_before_the_record_that_comes_after_it(strict):
+    strict.station(2, "1", "Heartbeat", {})
+    strict.at_us += 40 * SECOND
+    events = strict.csms(3, "1", BEAT)
+    assert [type(event) for event in events] == [FindingRaised, FrameSeen]
+
+
+def test_a_deadline_runs_out_by_itself(strict):
+    strict.station(2, "1", "Heartbeat", {})
+    at = strict.at_us
+    assert raised(strict.pipeline.tick(Instant(at + 29 * SECOND))) == []
+    assert raised(strict.pipeline.tick(Instant(at + 31 * SECOND))) == ["frame-no-answer"]
+    assert raised(strict.pipeline.tick(Instant(at + 99 * SECOND))) == []
+
+
+def test_at_the_end_of_a_capture_nothing_is_overdue_yet(strict):
+    strict.station(2, "1", "Heartbeat", {})
+    assert strict.pipeline.finish() == []
+
+
+def test_ticks_change_nothing_of_what_is_found():
+    def findings(ticking):
+        wire = Wire(Pipeline(answering_rule(), SCHEMAS))
+        wire.open()
+        for number in range(40):
+            wire.station(2, str(number), "Heartbeat", {})
+            wire.at_us += number * SECOND
+            if ticking:
+                wire.pipeline.tick(Instant(wire.at_us))
+            if number % 3:
+                wire.csms(3, str(number), BEAT)
+        wire.close()
+        return [finding.as_dict() for finding in wire.pipeline.findings()]
+
+    assert findings(ticking=True) == findings(ticking=False)
+    assert findings(ticking=False)
+
+
+def test_a_clock_that_goes_back_a_little_stands_still_and_one_of_another_machine_goes_on(strict):
+    strict.station(2, "1", "Heartbeat", {})
+    begun = strict.at_us
+    strict.at_us = begun - 10 * SECOND
+    assert raised(strict.pipeline.tick(Instant(strict.at_us))) == []
+    assert raised(strict.pipeline.tick(Instant(begun + 20 * SECOND))) == []
+    assert raised(strict.pipeline.tick(Instant(begun - 5000 * SECOND))) == []  # set back by more than an hour
+    assert raised(strict.pipeline.tick(Instant(begun - 4995 * SECOND))) == []
+    assert raised(strict.pipeline.tick(Instant(begun - 4985 * SECOND))) == ["frame-no-answer"]
+
+
+def test_where_the_payloads_time_runs_faster_deadlines_do_too():
+    wire = Wire(Pipeline(answering_rule(), SCHEMAS, time_scale=60))
+    wire.open()
+    wire.station(2, "1", "Heartbeat", {})
+    at = wire.at_us
+    assert raised(wire.pipeline.tick(Instant(at + 29 * SECOND))) == []  # answers are awaited in true time
+    assert raised(wire.pipeline.tick(Instant(at + 31 * SECOND))) == ["frame-no-answer"]
+
+
+def test_without_times_there_are_no_rules_over_them():
+    wire = Wire(Pipeline(answering_rule(), SCHEMAS, has=frozenset()))
+    wire.open()
+    wire.station(2, "1", "Heartbeat", {})
+    assert raised(wire.pipeline.tick(Instant(wire.at_us + 99 * SECOND))) == []
+    assert wire.pipeline.skipped() == [
+        {"rule": "frame-no-answer", "reason": "the capture bears no times of its own"}]
+
+
+def test_what_is_found_after_the_end_of_a_connection_is_not_kept_where_nothing_is():
+    rule = next(rule for rule in load_rules().all if rule.id == "remotestop-outcome")
+    across = replace(rule, given=replace(rule.given, sequence=replace(rule.given.sequence, across=True)))
+    wire = Wire(Pipeline(RuleSet([across]), SCHEMAS, forget_closed=True))
+    wire.open()
+    wire.csms(2, "1", "RemoteStopTransaction", {"transactionId": 7})
+    wire.station(3, "1", {"status": "Accepted"})
+    wire.close()
+    assert raised(wire.pipeline.tick(Instant(wire.at_us + 60 * SECOND))) == ["remotestop-outcome"]
+    assert wire.pipeline.findings() == []
+
+
+def test_the_books_stand_as_before_while_a_frame_is_judged_and_are_taught_then(strict):
+    session = strict.pipeline.session("S")
+    strict.station(2, "1", "StatusNotification", {"connectorId": 1, "status": "Available", "errorCode": "NoError"})
+    assert session.connectors.status(1) == "Available"
+    strict.csms(2, "2", "GetConfiguration", {})
+    strict.station(3, "2", {"configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "60"}]})
+    assert session.settings.integer("HeartbeatInterval") == 60
+    assert session.links.open["c1"].last_seq == 3
+    strict.say("station", b"", opcode="ping")
+    assert set(session.links.open["c1"].pinged) == {"station"}
+    strict.close()
+    assert session.links.open == {}
+    strict.open(connection="c2")
+    assert session.links.windows[0].length_s == 1.0
+
+
+def test_a_connection_that_waits_for_its_version_teaches_in_its_order():
+    wire = Wire(Pipeline(RULES, SCHEMAS))
+    wire.open(subprotocol=None)
+    wire.station(2, "1", "StatusNotification", {"connectorId": 1, "status": "Available", "errorCode": "NoError"})
+    assert wire.pipeline.session("S").connectors.status(1) is None
+    wire.pipeline.finish()
+    assert wire.pipeline.session("S").connectors.status(1) == "Available"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -54,11 +55,10 @@ def command(
     """Check captures against the specification, the schemas and the wishes of CSMSs and sites, and say what is wrong,
     whose fault it is and what to do about it."""
     rules = load_rules(rules_folder, profiles=profiles)
-    schemas = Schemas(load_schema)
+    make = partial(Pipeline, rules, Schemas(load_schema), site=frozenset(site), default_version=ocpp_version)
     failed = False
     for path in captures:
-        pipeline = Pipeline(rules, schemas, site=frozenset(site), default_version=ocpp_version)
-        analysis = analyse(path, pipeline, _progress)
+        analysis = analyse(path, make, _progress)
         _progress(None)
         if form == "json":
             click.echo(as_json.line(analysis))

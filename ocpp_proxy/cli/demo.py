@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -33,7 +34,7 @@ def command(out: Path) -> None:
     console = Stdout(soft_wrap=True)
     outcome = run_on_fast_loop(play(out, console, notice))
     click.echo(f"\n$ ocpp-proxy check {outcome.capture}")
-    again = analyse(outcome.capture, Pipeline(load_rules(), Schemas(load_schema)), lambda _: None)
+    again = analyse(outcome.capture, partial(Pipeline, load_rules(), Schemas(load_schema)), lambda _: None)
     print_report(outcome.capture, again)
     if not outcome.complete:
         raise SystemExit(GAP)

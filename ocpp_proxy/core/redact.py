@@ -29,9 +29,9 @@ _ESCAPED_ASCII = re.compile(rb"\\+u00([0-7][0-9a-fA-F])")
 _NAMING = frozenset({"key", "name", "variable", "messageid", "id", "parameter", "param", "setting", "keyname"})
 # Members that hold no secret themselves although their object names one.
 _HARMLESS = _NAMING | frozenset((
-    "attributestatus", "attributestatusinfo", "attributetype", "component", "constant", "eventid", "evse", "instance",
-    "mutability", "persistent", "readonly", "requestid", "seqno", "severity", "status", "timestamp", "trigger", "type",
-    "vendorid",
+    "attributestatus", "attributestatusinfo", "attributetype", "component", "constant", "datatype", "eventid", "evse",
+    "instance", "maxlimit", "minlimit", "mutability", "persistent", "readonly", "requestid", "seqno", "severity",
+    "status", "supportsmonitoring", "timestamp", "trigger", "type", "unit", "vendorid",
 ))  # fmt: skip
 
 # What to mask below a place: nothing but what looks like a secret; all but harmless members; everything.

@@ -25,6 +25,7 @@ SLICE_S = 0.001   # a slice ends after this long, so that received bytes wait fo
 BACKLOG_MOST = 20_000  # records; beyond that the slices are longer, or a flood would fill the memory
 CATCH_UP_S = 0.05
 TICK_S = 1.0
+LAG_US = 250_000  # what has been received but not handed over yet is no older than that
 
 
 
@@ -93,7 +94,9 @@ class Analysis:
     def _tick(self) -> None:
         at = now()
         self._recorder.retry()
-        self._tell(self._guarded(lambda: self._pipeline.tick(at), "the clock"))
+        if not self._waiting:  # else these go first, and bring the time with them
+            lately = Instant(at.utc_us - LAG_US, at.mono_ns - LAG_US * 1000 if at.mono_ns is not None else None)
+            self._tell(self._guarded(lambda: self._pipeline.tick(lately), "the clock"))
         for listener in self._listeners:
             listener.tick(at)
         self.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ocpp_proxy.capture import open_capture
 from ocpp_proxy.core.finding import Finding
@@ -16,6 +17,8 @@ from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.pipeline import Note, Pipeline
+from ocpp_proxy.rules.engine import EVERYTHING
+from ocpp_proxy.rules.model import Need
 
 Frames = Mapping[tuple[str, int], FrameRecord]  # by connection and seq
 PROGRESS_EVERY = 20_000
@@ -35,12 +38,19 @@ class Analysis:
     devices: Mapping[str, Session]
 
 
-def analyse(path: Path, pipeline: Pipeline, on_progress: Callable[[int], None]) -> Analysis:
+class MakePipeline(Protocol):
+    """Makes the pipeline for a capture, of whose times these things are known."""
+
+    def __call__(self, *, has: frozenset[Need], time_scale: float) -> Pipeline: ...
+
+
+def analyse(path: Path, make: MakePipeline, on_progress: Callable[[int], None]) -> Analysis:
     """All that the pipeline says of the capture; `on_progress` hears now and then how many records are done.
 
     Raises BadInput where the capture cannot be read.
     """
     with open_capture(path) as capture:
+        pipeline = make(has=frozenset() if capture.times_made_up else EVERYTHING, time_scale=capture.header.time_scale)
         times: list[Instant] = []
         for number, record in enumerate(capture.records(), 1):
             pipeline.feed(record)

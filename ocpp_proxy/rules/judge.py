@@ -16,7 +16,7 @@ from ocpp_proxy.core.frame import Call, CallError, CallResult, Defect, Frame, Se
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.regularity import irregularities
-from ocpp_proxy.core.schema import Part, Schemas
+from ocpp_proxy.core.schema import Part, SchemaError, Schemas
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.rules.book import Found
 from ocpp_proxy.rules.bound import BoundRule, Parts
@@ -175,6 +175,8 @@ class Judge:
 
     def _schema(self, part: Part, action: str, payload: Any, seen: Seen, found: list[Found]) -> list[Found]:
         errors = self._schemas.check(self.version, action, part, payload)
+        if errors and seen.record.masked:
+            errors = _not_masked(errors, part, seen.record)
         seen.now.schema_errors = errors
         if errors:
             place = _place(seen)
@@ -204,6 +206,14 @@ def _parts(exchange: Exchange) -> Parts:
 def _place(seen: Seen) -> Place:
     """The frame itself is what is wrong."""
     return place_of(seen.now, earlier=seen.correlation.earlier)
+
+
+def _not_masked(errors: tuple[SchemaError, ...], part: Part, record: FrameRecord) -> tuple[SchemaError, ...]:
+    """Those that are not of our own making: of a masked value its length is all that can be judged."""
+    payload = "/3" if part == "request" else "/2"
+    masked = {mask.pointer for mask in record.masked}
+    return tuple(error for error in errors
+                 if error.rule == "schema-max-length" or f"{payload}{error.pointer}" not in masked)
 
 
 def _in_payload(pointer: str | None, frame: Frame) -> str | None:

@@ -1,35 +1,55 @@
 """What is remembered of a station, and how much of it."""
 
 import pytest
+from core_station import Taught
 
-from ocpp_proxy.core.exchange import Exchange
-from ocpp_proxy.core.frame import Call, CallError, CallResult
-from ocpp_proxy.core.instant import Instant
-from ocpp_proxy.core.session import LONGEST_TEXT, STATIONS_KEPT, Session, Sessions
-
-
-def learnt(action, request, response, session=None, error=False):
-    call = Call(b"", (), "1", action, request)
-    answer = CallError(b"", (), "1", "InternalError", "", response) if error else CallResult(b"", (), "1", response)
-    session = session or Session("S")
-    session.learn(Exchange("c1", "station", "1", call, 1, Instant(0), answer=answer))
-    return session
+from ocpp_proxy.core.payload import LONGEST_KEPT
+from ocpp_proxy.core.session import STATIONS_KEPT, Session, Sessions
+from ocpp_proxy.core.station.registration import BOOTS_KEPT
 
 
 def configuration(*entries):
     return {"configurationKey": [{"key": key, "readonly": True, "value": value} for key, value in entries]}
 
 
+def boot(request, response, version="1.6", session=None):
+    taught = Taught(version, session)
+    taught.exchange("BootNotification", request, response)
+    return taught.session.registration
+
+
 def test_a_boot_tells_make_model_firmware_and_registration():
     request = {"chargePointVendor": "V", "chargePointModel": "M", "firmwareVersion": "1.2"}
-    session = learnt("BootNotification", request, {"status": "Pending"})
-    assert (session.vendor, session.model, session.firmware, session.registration) == ("V", "M", "1.2", "Pending")
+    registration = boot(request, {"status": "Pending", "interval": 7})
+    device = registration.last.device
+    assert (device.vendor, device.model, device.firmware, device.serial) == ("V", "M", "1.2", None)
+    assert (registration.status, registration.interval_s, registration.since) == ("Pending", 7, 2.0)
+    assert (registration.last.call, registration.last.answer) == (("c1", 1), ("c1", 2))
 
 
 def test_a_boot_of_a_newer_version_tells_the_same():
-    request = {"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}}
-    session = learnt("BootNotification", request, {"status": "Accepted"})
-    assert (session.vendor, session.model, session.firmware, session.registration) == ("V", "M", None, "Accepted")
+    request = {"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M", "serialNumber": "7"}}
+    registration = boot(request, {"status": "Accepted"}, "2.0.1")
+    device = registration.last.device
+    assert (device.vendor, device.model, device.firmware, device.serial) == ("V", "M", None, "7")
+    assert (registration.status, registration.last.reason) == ("Accepted", "PowerUp")
+
+
+def test_a_boot_without_an_answer_or_with_an_error_changes_no_registration():
+    taught = Taught()
+    taught.exchange("BootNotification", {}, {"status": "Accepted"})
+    taught.exchange("BootNotification", {}, error="InternalError")
+    assert taught.session.registration.status == "Accepted"
+    assert taught.session.registration.pending_call is None
+    taught.call("BootNotification", {})
+    assert taught.session.registration.pending_call == ("c1", 5)
+
+
+def test_the_last_boots_are_kept():
+    session = Session("S")
+    for _ in range(BOOTS_KEPT + 5):
+        registration = boot({}, {"status": "Accepted"}, session=session)
+    assert len(registration.boots) == BOOTS_KEPT
 
 
 @pytest.mark.parametrize(
@@ -43,27 +63,44 @@ def test_a_boot_of_a_newer_version_tells_the_same():
     ],
 )
 def test_the_configuration_tells_the_feature_profiles(entries, profiles):
-    claimed = learnt("GetConfiguration", {}, configuration(*entries)).feature_profiles
-    assert claimed == (frozenset(profiles) if profiles is not None else None)
+    taught = Taught()
+    taught.asked("GetConfiguration", {}, configuration(*entries))
+    assert taught.session.feature_profiles == (frozenset(profiles) if profiles is not None else None)
 
 
 def test_an_error_or_an_answer_without_the_key_leaves_what_was_known():
-    session = learnt("GetConfiguration", {}, configuration(("SupportedFeatureProfiles", "Core")))
-    learnt("GetConfiguration", {}, configuration(("SupportedFeatureProfiles", "X")), session, error=True)
-    learnt("GetConfiguration", {}, configuration(("HeartbeatInterval", "60")), session)
-    assert session.feature_profiles == {"core"}
+    taught = Taught()
+    taught.asked("GetConfiguration", {}, configuration(("SupportedFeatureProfiles", "Core")))
+    taught.asked("GetConfiguration", {}, error="InternalError")
+    taught.asked("GetConfiguration", {"key": ["HeartbeatInterval"]}, configuration(("HeartbeatInterval", "60")))
+    assert taught.session.feature_profiles == {"core"}
 
 
 @pytest.mark.parametrize("payload", [None, [], "x", 3, {"configurationKey": 3}, {"configurationKey": [3, {"key": 1}]},
                                      {"configurationKey": [{"key": "SupportedFeatureProfiles", "value": 3}]},
-                                     {"chargingStation": [1]}, {"chargePointVendor": 3, "status": []}])
-def test_any_payload_is_borne(payload):
-    learnt("GetConfiguration", payload, payload)
-    learnt("BootNotification", payload, payload)
+                                     {"chargingStation": [1]}, {"chargePointVendor": 3, "status": []},
+                                     {"connectorId": "1", "status": 4, "transactionInfo": 3, "idToken": [], "evse": 1},
+                                     {"eventData": [1, {"component": 3}], "reportData": {}, "evse": {"id": True}}])
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_any_payload_is_borne(payload, version):
+    taught = Taught(version)
+    for action in ("BootNotification", "StatusNotification", "NotifyEvent", "NotifyReport", "StartTransaction",
+                   "StopTransaction", "MeterValues", "TransactionEvent", "Authorize", "ReservationStatusUpdate"):
+        taught.exchange(action, payload, payload)
+    for action in ("GetConfiguration", "ChangeConfiguration", "GetVariables", "SetVariables", "ChangeAvailability",
+                   "ReserveNow", "CancelReservation", "SendLocalList", "GetLocalListVersion"):
+        taught.asked(action, payload, payload)
 
 
 def test_a_long_text_is_cut():
-    assert len(learnt("BootNotification", {"chargePointVendor": "V" * 10**6}, {}).vendor) == LONGEST_TEXT
+    assert len(boot({"chargePointVendor": "V" * 10**6}, {}).last.device.vendor) == LONGEST_KEPT
+
+
+def test_a_book_is_made_when_it_is_asked_for():
+    session = Session("S")
+    assert session._books == {}
+    assert session.settings is session.settings
+    assert len(session._books) == 1
 
 
 def test_a_station_has_one_session_and_a_nameless_connection_its_own():

@@ -1,6 +1,7 @@
 """A capture through the pipeline, in whichever form it was written."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -50,7 +51,7 @@ def database(tmp_path):
 
 
 def run(path, on_progress=lambda _: None):
-    return analyse(path, Pipeline(RULES, Schemas(load_schema)), on_progress)
+    return analyse(path, partial(Pipeline, RULES, Schemas(load_schema)), on_progress)
 
 
 def test_a_database_says_the_same_as_the_pipeline_that_ran_live(database):
@@ -69,7 +70,8 @@ def test_span_and_device_are_told(database):
     later = run(database)
     assert later.span == (BEGIN, at(4))
     device = later.devices["CP001"]
-    assert (device.vendor, device.model, device.firmware) == ("V", "M", None)
+    known_as = device.registration.last.device
+    assert (known_as.vendor, known_as.model, known_as.firmware) == ("V", "M", None)
 
 
 def test_times_that_were_made_up_are_not_told(tmp_path):

@@ -2,19 +2,22 @@
 
 import pytest
 
+from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.session import Session
+from ocpp_proxy.core.station.settings import Setting
 from ocpp_proxy.rules.bound import BoundRule, Place
 from ocpp_proxy.rules.expect import ABSENT
+from ocpp_proxy.rules.now import Hit
 
 
 def place(session=None, **fields):
-    given = {"connection": "c1", "session": session or Session("S"), "seq": 5, "sender": "station", "evidence": (4, 5),
-             "action": "Reset"}
+    given = {"connection": "c1", "session": session or Session("S"), "frame": FrameRef("c1", 5), "sender": "station",
+             "evidence": (FrameRef("c1", 4), FrameRef("c1", 5)), "action": "Reset"}
     return Place(**(given | fields))
 
 
 def hits(bound, request=ABSENT, response=ABSENT, error=ABSENT):
-    return [hit for check in bound.checks if (hit := check.run((request, response, error))) is not None]
+    return [hit for check in bound.checks for hit in check.run((request, response, error))]
 
 
 def exchange_rule(make_rule, check, **keys):
@@ -93,10 +96,35 @@ def test_a_rule_escalates_by_what_is_known_of_the_station(make_rule):
     rule = make_rule("r", given={"kind": "frame"}, axis="compatibility", escalate=escalate, message="m")
     for claimed, judged in [
         (None, ("warning", "compatibility")),
-        (frozenset(), ("warning", "compatibility")),
-        (frozenset({"core"}), ("warning", "compatibility")),
-        (frozenset({"core", "remotetrigger"}), ("error", "conformance")),
+        ("", ("warning", "compatibility")),
+        ("Core", ("warning", "compatibility")),
+        ("Core,RemoteTrigger", ("error", "conformance")),
     ]:
-        finding = BoundRule(rule, "1.6").noted(place(Session("S", feature_profiles=claimed)), "d")
+        session = Session("S")
+        if claimed is not None:
+            source = FrameRef("c1", 1)
+            session.settings.put(Setting("SupportedFeatureProfiles", claimed, source, 0.0, "GetConfiguration"))
+        finding = BoundRule(rule, "1.6").noted(place(session), "d")
         assert (finding.severity, finding.axis) == judged
         assert ("D, 3.3 (shall)" in finding.references) == (judged[0] == "error")
+
+
+def test_a_case_has_its_own_severity_and_axis(make_rule):
+    check = {"in": "response", "field": "/status", "expect": "present", "case": "grave"}
+    cases = {"grave": {"severity": "error", "what": "it is grave"},
+             "wish": {"severity": "info", "axis": "compatibility", "what": "it is wished"}}
+    bound = exchange_rule(make_rule, check, cases=cases)
+    (hit,) = hits(bound, response={})
+    assert (bound.found(place(), hit).severity, bound.found(place(), hit).axis) == ("error", "conformance")
+    for case, judged in ((None, ("warning", "conformance")), ("grave", ("error", "conformance")),
+                         ("wish", ("info", "compatibility"))):
+        finding = bound.told(Hit(place(), "seen {so}", "/a", seen=1, expected=2, case=case))
+        assert (finding.severity, finding.axis, finding.message, finding.seen) == (*judged, "seen {so}", 1)
+
+
+def test_a_field_with_a_wildcard_is_each_item(make_rule):
+    check = {"in": "request", "field": "/list/*/name", "expect": "present"}
+    bound = exchange_rule(make_rule, check)
+    assert hits(bound, request={"list": []}) == hits(bound, request={}) == hits(bound, request={"list": 3}) == []
+    found = hits(bound, request={"list": [{"name": 1}, {}, 3]})
+    assert [hit.pointer for hit in found] == ["/list/1/name", "/list/2/name"]

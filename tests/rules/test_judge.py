@@ -10,6 +10,9 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.rules.engine import Engine
 from ocpp_proxy.rules.judge import Judge, Seen
+from ocpp_proxy.rules.now import Now
+from ocpp_proxy.rules.timers import Timers
+from ocpp_proxy.rules.wishes import NO_WISHES
 
 CALL = b'[2,"1","Reset",{"type":"Cold","connectorId":3}]'
 ANSWER = b'[3,"1",{"status":"Maybe"}]'
@@ -23,7 +26,7 @@ def judged(make_rule):
         checks = [{"in": "request", "field": "/type", "expect": {"one_of": ["Hard"]}},
                   {"in": "response", "field": "/status", "expect": {"one_of": ["Accepted"]}}]
         rule = make_rule("r", given={"kind": "exchange", "action": "Reset"} | given, checks=checks)
-        at_work = Judge("1.6", Engine([rule]).index("1.6"), Schemas(lambda *_: None))
+        at_work = Judge("1.6", Engine([rule]).index("1.6"), Schemas(lambda *_: None), Timers(), NO_WISHES)
         correlator, session = Correlator("c1"), Session("S")
         found = []
         for seq, sender, data in [(1, sender_of_call, CALL), (2, "station", ANSWER)]:
@@ -32,7 +35,9 @@ def judged(make_rule):
             frame = read(data)
             correlation = correlator.receive(frame, seq, sender, record.at, "csms" if sender == "proxy" else None)
             side = "station" if sender == "station" else "csms"
-            found += at_work.judge(Seen(record, frame, side, correlation, correlation.remarks), session)
+            now = Now(session, "1.6", "c1", 0.0, record.at, record=record, frame=frame, side=side,
+                      exchange=correlation.exchange)
+            found += at_work.judge(Seen(now, record, frame, side, correlation, correlation.remarks))
         return [entry.finding for entry in found], at_work.met
 
     return judge
