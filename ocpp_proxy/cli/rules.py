@@ -13,6 +13,7 @@ from rich.text import Text
 from ocpp_proxy.capture.jsontext import dumps
 from ocpp_proxy.cli.output import Stdout
 from ocpp_proxy.core.schema import Schemas
+from ocpp_proxy.files.catalogue import Catalogue, load_catalogue
 from ocpp_proxy.files.rule_tests import run
 from ocpp_proxy.files.rules import RuleFolder, bundled_folder, load_rules, read_folder
 from ocpp_proxy.files.schemas import load_schema
@@ -42,13 +43,20 @@ def command() -> None:
 @command.command("list", epilog="""\b
 Example:
   ocpp-proxy rules list --format json | jq '.[].id'
+  ocpp-proxy rules list --coverage
 """)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="text for people, json for programs.")
+@click.option("--coverage", is_flag=True,
+              help="Instead, how much of the catalogue the rules cover, by section, and why some of it cannot be seen.")
 @_OWN_RULES
-def list_rules(form: str, rules_folder: Path | None) -> None:
+def list_rules(form: str, coverage: bool, rules_folder: Path | None) -> None:
     """All rules, one a line: id, severity, versions and title."""
-    rules = load_rules(rules_folder).all
+    chosen = load_rules(rules_folder)
+    rules = chosen.all
+    if coverage:
+        _print_coverage(load_catalogue(rules), form)
+        return
     if form == "json":
         click.echo(dumps([_as_dict(rule) for rule in rules]))
         return
@@ -62,6 +70,37 @@ def list_rules(form: str, rules_folder: Path | None) -> None:
                           f"  {versions:3}  {rule.title}{profile}"),
             soft_wrap=True,
         )  # fmt: skip
+
+
+def _print_coverage(catalogue: Catalogue, form: str) -> None:
+    if form == "json":
+        click.echo(dumps(_coverage(catalogue)))
+        return
+    console = Stdout()
+    width = min(console.width, WIDEST)
+    console.print("rows  working  not observable  section", style="bold")
+    for section in catalogue.sections:
+        console.print(f"{len(section.rows):4}  {section.working:7}  {section.not_observable:14}  "
+                      f"{section.number} {section.title}", highlight=False, markup=False)
+    total = _coverage(catalogue)
+    console.print(f"{total['rows']:4}  {total['working']:7}  {total['not_observable']:14}  in all",
+                  style="bold", highlight=False)
+    console.print("\nNot observable:", style="bold")
+    for row in catalogue.rows():
+        if row.reason is not None:
+            for text, style in _wrapped(f"{row.id}: {row.reason}", width, "  "):
+                console.print(Text(text, style), soft_wrap=True)
+    for row_id in catalogue.unaccounted_for:
+        console.print(Text(f"unaccounted for: {row_id}", "red"), soft_wrap=True)
+
+
+def _coverage(catalogue: Catalogue) -> dict[str, Any]:
+    sections = [{"section": section.number, "title": section.title, "rows": len(section.rows),
+                 "working": section.working, "not_observable": section.not_observable}
+                for section in catalogue.sections]
+    rows = list(catalogue.rows())
+    return {"rows": len(rows), "working": sum(section.working for section in catalogue.sections),
+            "not_observable": sum(section.not_observable for section in catalogue.sections), "sections": sections}
 
 
 def _as_dict(rule: Rule) -> dict[str, Any]:
