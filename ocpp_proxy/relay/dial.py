@@ -17,7 +17,7 @@ from ocpp_proxy.relay.settings import RelaySettings
 from ocpp_proxy.relay.sockets import tune
 from ocpp_proxy.wire.happening import Message, NoMessage
 from ocpp_proxy.wire.link import CsmsLink
-from ocpp_proxy.wire.tls import explain
+from ocpp_proxy.wire.tls import describe_refused, explain
 from ocpp_proxy.wire.upstream import Upstream
 
 _Address: TypeAlias = "tuple[Any, ...]"
@@ -33,7 +33,8 @@ class UnreachableError(Exception):
 
 
 class Dial:
-    """One attempt. `leg` is there once TCP and TLS are; `tls` says what was agreed, None without TLS."""
+    """One attempt. `leg` is there once TCP and TLS are; `tls` says what was agreed, None without TLS; where we refused
+    the CSMS's certificate, which one."""
 
     def __init__(self, upstream: Upstream, settings: RelaySettings, csms_tls: ssl.SSLContext | None) -> None:
         self._upstream = upstream
@@ -118,6 +119,7 @@ class Dial:
         except TimeoutError:
             raise
         except (OSError, ssl.SSLError) as error:
+            self.tls = describe_refused(error, name)
             raise UnreachableError(502, explain(error, "csms")) from error
 
     def abandon(self) -> None:

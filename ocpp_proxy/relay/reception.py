@@ -36,7 +36,7 @@ from ocpp_proxy.wire import deflate, opening
 from ocpp_proxy.wire.client_hello import HELLO_BYTES, read_client_hello
 from ocpp_proxy.wire.happening import LOST, Message, NoMessage
 from ocpp_proxy.wire.link import StationLink
-from ocpp_proxy.wire.tls import explain
+from ocpp_proxy.wire.tls import describe_offer, explain
 from ocpp_proxy.wire.tls_trouble import explain_hello
 from ocpp_proxy.wire.upstream import Upstream
 
@@ -99,12 +99,14 @@ class Reception:
             return
         caller.spoke = True
         tls, speaks_tls = self._settings.station_tls, first.startswith(_TLS_HANDSHAKE)
+        offer = describe_offer(read_client_hello(first)) if speaks_tls else {}
+        caller.station_tls = offer or None
         if speaks_tls and tls is None:
             await self._turn_tls_away(sock, first)
         leg = Leg("station", StationLink(max_message=self._settings.max_message, opaque=self._ledger.opaque))
         await self._attach(leg, sock, tls if speaks_tls else None, first)
         caller.station = leg
-        caller.station_tls = leg.tls()
+        caller.station_tls = {**agreed, **offer} if (agreed := leg.tls()) is not None else None
         message = await self._request(caller, leg)
         if message is None:
             leg.close()

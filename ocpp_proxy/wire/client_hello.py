@@ -1,8 +1,8 @@
 """What a TLS ClientHello asks for, read from the first bytes of a connection without taking part in it.
 
-Decides whether somebody speaks TLS, and which versions, cipher suites and host name are wanted, so that a refusal
-can say what would have been needed. Refuses to negotiate. Peer input: any bytes give a `ClientHello` or None, never
-an exception; a hello that has not arrived in full gives None.
+Decides whether somebody speaks TLS, and which versions, cipher suites, compression and host name are wanted, so that a
+refusal can say what would have been needed, and the record what was offered. Refuses to negotiate. Peer input: any
+bytes give a `ClientHello` or None, never an exception; a hello that has not arrived in full gives None.
 
 Source: RFC 8446 sections 4.1.2, 4.2.1 and 5.1; RFC 6066 section 3 (server_name).
 """
@@ -25,11 +25,13 @@ _SIGNALS = frozenset({0x00FF, 0x5600})
 @dataclass(frozen=True, slots=True)
 class ClientHello:
     """`versions`: those offered, newest first, by name; `server_name`: the host asked for (SNI), None where none is
-    named (as with IP addresses); `suites`: cipher suite numbers in the order of preference."""
+    named (as with IP addresses); `suites`: cipher suite numbers in the order of preference; `compressions`: numbers of
+    the compression methods besides none."""
 
     versions: tuple[str, ...]
     server_name: str | None
     suites: tuple[int, ...]
+    compressions: tuple[int, ...] = ()
 
 
 def looks_like_client_hello(first: bytes) -> bool:
@@ -57,12 +59,14 @@ def _read(first: bytes) -> ClientHello:
     at = 35 + len(session)
     suites = _block(body, at, 2)
     at += 2 + len(suites)
-    at += 1 + len(_block(body, at, 1))
+    compressions = _block(body, at, 1)
+    at += 1 + len(compressions)
     extensions = dict(_extensions(_block(body, at, 2))) if at < len(body) else {}
     return ClientHello(
         versions=_versions(legacy, extensions.get(_SUPPORTED_VERSIONS)),
         server_name=_server_name(extensions.get(_SERVER_NAME)),
         suites=tuple(number for number in _numbers(suites) if number not in _SIGNALS and not _is_grease(number)),
+        compressions=tuple(method for method in compressions if method),
     )
 
 

@@ -18,13 +18,13 @@ from typing import Any
 
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.wire.certificate import Certificate, read_certificate
-from ocpp_proxy.wire.client_hello import looks_like_client_hello, read_client_hello
+from ocpp_proxy.wire.client_hello import ClientHello, looks_like_client_hello, read_client_hello
 from ocpp_proxy.wire.pem import Warn, add_certificate, trust
 from ocpp_proxy.wire.tls_trouble import explain, explain_hello, explain_silence
 
 __all__ = [
-    "TLS_VERSIONS", "csms_context", "describe", "explain", "explain_hello", "explain_silence",
-    "looks_like_client_hello", "read_client_hello", "station_context",
+    "TLS_VERSIONS", "csms_context", "describe", "describe_offer", "describe_refused", "explain", "explain_hello",
+    "explain_silence", "looks_like_client_hello", "read_client_hello", "station_context",
 ]
 
 TLS_VERSIONS: dict[str, ssl.TLSVersion] = {
@@ -107,7 +107,7 @@ def csms_context(
 
 def describe(ssl_object: ssl.SSLObject | ssl.SSLSocket) -> dict[str, Any]:
     """What was agreed on one leg, for its Opened record. `server_name` is the host that was asked for (SNI),
-    `certificate` the other side's, None where it showed none."""
+    `certificate` the other side's, None where it showed none; `compression` should be None."""
     cipher = ssl_object.cipher()
     der = ssl_object.getpeercert(binary_form=True)
     return {
@@ -116,7 +116,25 @@ def describe(ssl_object: ssl.SSLObject | ssl.SSLSocket) -> dict[str, Any]:
         "alpn": ssl_object.selected_alpn_protocol(),
         "server_name": getattr(ssl_object, "server_name", None) or ssl_object.server_hostname,
         "certificate": _facts(read_certificate(der)) if der else None,
+        "compression": ssl_object.compression(),
     }
+
+
+def describe_offer(hello: ClientHello | None) -> dict[str, Any]:
+    """What a station's ClientHello offers, for its Opened record, whatever becomes of it: names of versions, cipher
+    suites as four hexadecimal digits and numbers of compression methods; nothing where it could not be read."""
+    if hello is None:
+        return {}
+    suites = [f"{number:04x}" for number in hello.suites]
+    return {"offered": {"versions": list(hello.versions), "suites": suites, "compressions": list(hello.compressions)}}
+
+
+def describe_refused(error: BaseException, server_name: str) -> dict[str, Any] | None:
+    """The CSMS's certificate where it is why we did not go on, else None."""
+    certificate = getattr(error, "certificate", None)
+    if not isinstance(certificate, Certificate):
+        return None
+    return {"version": None, "cipher": None, "server_name": server_name, "certificate": _facts(certificate)}
 
 
 def _facts(certificate: Certificate | None) -> dict[str, Any] | None:
@@ -128,6 +146,8 @@ def _facts(certificate: Certificate | None) -> dict[str, Any] | None:
         "not_before": certificate.not_before,
         "not_after": certificate.not_after,
         "names": list(certificate.names),
+        "serial": certificate.serial,
+        "key": {"kind": certificate.key[0], "bits": certificate.key[1]} if certificate.key else None,
     }
 
 

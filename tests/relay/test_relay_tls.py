@@ -92,6 +92,8 @@ def test_everything_passes_as_it_does_without(loop: str, certificates: Certifica
             assert tls["station"]["version"] == tls["csms"]["version"] == "TLSv1.3"
             assert tls["csms"]["certificate"]["names"] == ["localhost"]
             assert tls["station"]["certificate"] is None
+            assert "TLS 1.3" in tls["station"]["offered"]["versions"]
+            assert "offered" not in tls["csms"]
 
     run(loop, main())
 
@@ -318,6 +320,8 @@ def test_a_station_that_cannot_shake_hands(
             opened, closed = await relay.recording.until(Opened), await relay.recording.until(Closed)
             assert words in closed.reason
             assert (opened.status, opened.refused_by, opened.station) == (None, "proxy", None)
+            assert opened.tls["station"].keys() == {"offered"}
+            assert opened.tls["station"]["offered"]["versions"] == ["TLS 1.2"]
             assert any(closed.reason in notice for notice in relay.notices)
 
     run(loop, main())

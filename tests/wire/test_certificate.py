@@ -54,6 +54,8 @@ def test_names_issuer_and_validity() -> None:
     assert certificate.names == certificate.all_names == ("a.example", "192.0.2.1", "2001:db8::1")
     assert certificate.not_before == "1999-12-31T00:00:00Z"  # two digits of the year
     assert certificate.not_after == "2050-01-02T03:04:05Z"  # four
+    assert certificate.serial == "7"
+    assert certificate.key == ("EC", 256)
 
 
 def test_without_alternative_names_the_common_name_counts() -> None:

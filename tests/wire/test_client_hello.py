@@ -44,6 +44,15 @@ def test_no_extensions_at_all() -> None:
     assert hello == ClientHello(("TLS 1.0",), None, (0x002F,))  # and GREASE left out
 
 
+def test_compression() -> None:
+    body = b"\x03\x03" + bytes(32) + b"\0" + b"\x00\x02\x00\x2f" + b"\x02\1\0"
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    hello = read_client_hello(b"\x16\x03\x01" + len(message).to_bytes(2, "big") + message)
+    assert hello is not None
+    assert hello.compressions == (1,)
+    assert read_client_hello(HELLO).compressions == ()  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("first", [b"GET /CP001 HTTP/1.1\r\n", b"\x16", b"\x16\x02", b"\x80\x2e\x01", b""])
 def test_something_else(first: bytes) -> None:
     assert not looks_like_client_hello(first)

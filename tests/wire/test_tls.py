@@ -6,10 +6,11 @@ import ssl
 from pathlib import Path
 
 import pytest
-from tls_fixtures import LOOPS, Certificates, any_context, meet_csms, meet_station, run, speaks_tls
+from tls_fixtures import LOOPS, Certificates, any_context, client_hello, meet_csms, meet_station, run, speaks_tls
 
 from ocpp_proxy.core.errors import BadInput
-from ocpp_proxy.wire.tls import csms_context, describe, station_context
+from ocpp_proxy.wire.client_hello import read_client_hello
+from ocpp_proxy.wire.tls import csms_context, describe, describe_offer, describe_refused, station_context
 
 V1_0, V1_1, V1_2, V1_3 = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 SERVER, CLIENT = ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT
@@ -85,7 +86,10 @@ def test_mutual_tls_on_both_legs(certificates: Certificates, loop: str) -> None:
             "not_before": _rfc3339(certificates.pair("station").certificate.not_valid_before_utc),
             "not_after": _rfc3339(certificates.pair("station").certificate.not_valid_after_utc),
             "names": [],
+            "serial": f"{certificates.pair('station').certificate.serial_number:X}",
+            "key": {"kind": "EC", "bits": 256},
         },
+        "compression": None,
     }
 
     demanding = any_context(SERVER, certificates["good"], certificates["ca"])
@@ -139,3 +143,19 @@ def test_options_that_contradict(certificates: Certificates, tmp_path: Path) -> 
         csms_context(certificates["ca"], insecure=True)
     with pytest.raises(BadInput, match="--upstream-cert"):
         csms_context(key=certificates["station"])
+
+
+def test_what_a_station_offers_is_described() -> None:
+    hello = read_client_hello(client_hello(ciphers="ECDHE-RSA-AES128-GCM-SHA256", versions=(V1_2, V1_2)))
+    assert describe_offer(hello) == {"offered": {"versions": ["TLS 1.2"], "suites": ["c02f"], "compressions": []}}
+    assert describe_offer(None) == {}
+
+
+def test_a_certificate_that_we_refuse_is_described(certificates: Certificates) -> None:
+    met = run("asyncio", meet_csms(csms_context(certificates["ca"]),
+                                   speaks_tls(any_context(SERVER, certificates["elsewhere"]))))
+    described = describe_refused(met.trouble, "localhost")
+    assert described is not None
+    assert (described["version"], described["server_name"]) == (None, "localhost")
+    assert described["certificate"]["names"] == ["csms.example", "*.eu.example"]
+    assert describe_refused(OSError(), "localhost") is None
