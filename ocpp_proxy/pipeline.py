@@ -92,7 +92,7 @@ class Pipeline:
         if time_scale != 1:
             has -= {"wall-clock"}
         engine = Engine(rules.active(), site, has)
-        self._rules = rules
+        self.rules = rules
         self._has = has
         self._scale = time_scale
         self._site = site
@@ -155,8 +155,8 @@ class Pipeline:
         judges = self._judges.values()
         met = set().union(*(judge.met for judge in judges))
         unmet = {rule: reason for judge in judges for rule, reason in judge.unmet.items()}
-        return [{"rule": rule.id, "reason": reason} for rule in self._rules.all
-                if (reason := self._rules.why_silent(rule, self._site, met, unmet, self._has)) is not None]
+        return [{"rule": rule.id, "reason": reason} for rule in self.rules.all
+                if (reason := self.rules.why_silent(rule, self._site, met, unmet, self._has)) is not None]
 
     def session(self, station: str | None) -> Session | None:
         """What is known of the station, None if it was not heard of."""

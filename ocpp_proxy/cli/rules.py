@@ -17,7 +17,8 @@ from ocpp_proxy.files.catalogue import Catalogue, load_catalogue
 from ocpp_proxy.files.rule_tests import run
 from ocpp_proxy.files.rules import RuleFolder, bundled_folder, load_rules, read_folder
 from ocpp_proxy.files.schemas import load_schema
-from ocpp_proxy.report.as_text import STYLES, number
+from ocpp_proxy.report.as_text import STYLES
+from ocpp_proxy.report.grouping import number
 from ocpp_proxy.rules.model import Rule, RuleTest
 
 EPILOG = """\b

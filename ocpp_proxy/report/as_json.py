@@ -10,6 +10,8 @@ FORMAT_VERSION = 1
 
 def line(analysis: Analysis) -> str:
     """One compact object without a line break. The same analysis gives the same text."""
+    accepted = {} if analysis.accepted is None else {"accepted": analysis.accepted}
+    changed = {"changed": analysis.changed} if analysis.changed else {}
     return dumps({
         "version": FORMAT_VERSION,
         "capture": analysis.capture,
@@ -17,4 +19,5 @@ def line(analysis: Analysis) -> str:
         "findings": [finding.as_dict() for finding in analysis.findings],
         "skipped": analysis.skipped,
         "notes": [{"connection": note.connection, "message": note.message} for note in analysis.notes],
+        **changed, **accepted,
     })

@@ -8,62 +8,24 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
 from ocpp_proxy.core.finding import SEVERITIES, Finding
-from ocpp_proxy.core.frame import Sender
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.registration import Device
 from ocpp_proxy.report.analysis import Analysis, Frames
+from ocpp_proxy.report.grouping import SIDES, Deviation, number, plain
 
 Line: TypeAlias = tuple[str, str]  # text and rich style
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
-SIDES: dict[Sender, str] = {"station": "the station", "csms": "the CSMS", "proxy": "this proxy"}
-FRAMES_QUOTED = 3
 MESSAGES_SHOWN = 3
-SKIPPED_SHOWN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """Findings that differ in nothing but values, list positions and connections, in their order."""
-
-    findings: Sequence[Finding]
-
-    @property
-    def first(self) -> Finding:
-        return self.findings[0]
-
-    @property
-    def count(self) -> int:
-        return sum(finding.count for finding in self.findings)
-
-    @property
-    def evidence(self) -> list[tuple[str, int]]:
-        """The frames to quote."""
-        return self.first.evidence[:FRAMES_QUOTED]
-
-
-def deviations(findings: Iterable[Finding]) -> list[Deviation]:
-    """By station, side at fault and severity, the worst first."""
-    groups: dict[tuple[object, ...], list[Finding]] = {}
-    for finding in findings:
-        key = (finding.station, finding.at_fault, finding.rule, finding.severity, _place(finding.pointer))
-        groups.setdefault(key, []).append(finding)
-    all_of_them = [Deviation(group) for group in groups.values()]
-    worst: dict[str | None, int] = {}
-    for deviation in all_of_them:
-        station = deviation.first.station
-        worst[station] = min(_rank(deviation), worst.get(station, len(SEVERITIES)))
-    return sorted(all_of_them, key=lambda one: (
-        worst[one.first.station], one.first.station or "", _SIDE_ORDER[one.first.at_fault], _rank(one), -one.count,
-    ))  # fmt: skip
+SKIPPED_SHOWN = 12
+_NOTHING_SEEN = (" seen", "seen that it is about", "was not seen")  # reasons that say no more than that
 
 
 def report(analysis: Analysis, found: Sequence[Deviation], frames: Frames, width: int) -> Iterator[Line]:
@@ -74,8 +36,8 @@ def report(analysis: Analysis, found: Sequence[Deviation], frames: Frames, width
     for station, of_station in groupby(found, key=lambda one: one.first.station):
         yield "", ""
         yield from _paragraph(_heading(station, analysis.devices.get(station or "")), width, style="bold")
-        for number, (side, of_side) in enumerate(groupby(of_station, key=lambda one: one.first.at_fault)):
-            if number:
+        for place, (side, of_side) in enumerate(groupby(of_station, key=lambda one: one.first.at_fault)):
+            if place:
                 yield "", ""
             yield f"At fault: {SIDES[side]}", "italic"
             for deviation in of_side:
@@ -83,18 +45,6 @@ def report(analysis: Analysis, found: Sequence[Deviation], frames: Frames, width
                 yield from _deviation(deviation, frames, width, analysis.span is not None)
     yield from _remarks(analysis, width)
     yield from _next(analysis, found, width)
-
-
-_SIDE_ORDER = {"station": 0, "csms": 1, "proxy": 2}
-
-
-def _rank(deviation: Deviation) -> int:
-    return SEVERITIES.index(deviation.first.severity)
-
-
-def _place(pointer: str | None) -> str:
-    """A pointer with its list positions left out."""
-    return "/".join("*" if token.isdigit() else token for token in (pointer or "").split("/"))
 
 
 def _summary(analysis: Analysis) -> str:
@@ -117,11 +67,13 @@ def _times(span: tuple[Instant, Instant] | None) -> str:
 
 def _verdict(analysis: Analysis) -> Line:
     counts = analysis.counts
+    accepted = f" {number(analysis.accepted, 'finding')} accepted by the baseline." if analysis.accepted else ""
     if not analysis.findings:
-        return "Nothing to find fault with.", "green"
+        new = "new " if analysis.accepted else ""
+        return f"Nothing {new}to find fault with.{accepted}", "green"
     found = ", ".join(number(counts[severity], word) for severity, word in
                       (("error", "error"), ("warning", "warning"), ("info", "remark")) if counts[severity])
-    return f"{found}.", STYLES[next(severity for severity in SEVERITIES if counts[severity])]
+    return f"{found}.{accepted}", STYLES[next(severity for severity in SEVERITIES if counts[severity])]
 
 
 def _heading(station: str | None, device: Session | None) -> str:
@@ -141,7 +93,7 @@ def _deviation(deviation: Deviation, frames: Frames, width: int, timed: bool) ->
     times = f" ({deviation.count} times)" if deviation.count > 1 else ""
     wish = ", a wish of the CSMS or site" if first.axis == "compatibility" else ""
     yield from _paragraph(f"{first.severity} {first.rule}{times}{wish}", width, style=STYLES[first.severity])
-    for message, count in _messages(deviation.findings):
+    for message, count in _messages(deviation):
         yield from _paragraph(f"{message}{f' ({count} times)' if count else ''}", width, "  ")
     yield from (_quote(frames[key], first, width, timed) for key in deviation.evidence if key in frames)
     if others := _others(deviation):
@@ -152,26 +104,13 @@ def _deviation(deviation: Deviation, frames: Frames, width: int, timed: bool) ->
             yield from _paragraph(f"{label}: {text}", width, "  ")
 
 
-def _messages(findings: Sequence[Finding]) -> Iterator[tuple[str, int]]:
-    """What the findings say, each sentence once, with its count where there are several."""
-    counted: dict[str, int] = {}
-    for finding in findings:
-        sentence = f"{plain(finding.message)}{_where(finding)}"
-        counted[sentence] = counted.get(sentence, 0) + finding.count
-    shown = list(counted.items())[:MESSAGES_SHOWN]
-    yield from ((sentence, count if len(counted) > 1 and count > 1 else 0) for sentence, count in shown)
-    if len(counted) > len(shown):
-        yield f"and {len(counted) - len(shown)} more like these", 0
-
-
-def _where(finding: Finding) -> str:
-    """The connector, and the field where the message cannot have named it by its last word alone."""
-    parts = []
-    if finding.pointer is not None and finding.pointer.count("/") > 1:
-        parts.append(f"at {plain(_place(finding.pointer))}")
-    if finding.connector is not None:
-        parts.append(f"connector {finding.connector}")
-    return f" ({', '.join(parts)})" if parts else ""
+def _messages(deviation: Deviation) -> Iterator[tuple[str, int]]:
+    """Each sentence with its count, where there are several."""
+    counted = deviation.messages()
+    for sentence, count in counted[:MESSAGES_SHOWN]:
+        yield plain(sentence), count if len(counted) > 1 and count > 1 else 0
+    if len(counted) > MESSAGES_SHOWN:
+        yield f"and {len(counted) - MESSAGES_SHOWN} more like these", 0
 
 
 def _expected(finding: Finding) -> str:
@@ -221,15 +160,21 @@ def _others(deviation: Deviation) -> str:
 
 def _remarks(analysis: Analysis, width: int) -> Iterator[Line]:
     notes = [f"{note.connection}: {note.message}" if note.connection else note.message for note in analysis.notes]
-    skipped = [f"{entry['rule']}: {entry['reason']}" for entry in analysis.skipped]
-    for title, lines in (("Bear in mind:", notes), ("Not judged:", skipped)):
+    telling = [entry for entry in analysis.skipped if not entry["reason"].endswith(_NOTHING_SEEN)]
+    skipped = [f"{entry['rule']}: {entry['reason']}" for entry in telling]
+    idle = len(analysis.skipped) - len(telling)
+    if idle:
+        skipped.append(f"{number(idle, 'rule')} had nothing to judge in this capture")
+    changed = [f"{one['rule']}: {one['what']}" for one in analysis.changed]
+    for title, lines in (("Bear in mind:", notes), ("Changed by your rules:", changed), ("Not judged:", skipped)):
         if lines:
             yield "", ""
             yield title, "bold"
-            for line in lines[:SKIPPED_SHOWN]:
+            shown = lines if len(lines) <= SKIPPED_SHOWN else [*lines[: SKIPPED_SHOWN - 1], lines[-1]]
+            for line in shown:
                 yield from _paragraph(plain(line), width, "  ")
-            if len(lines) > SKIPPED_SHOWN:
-                yield f"  and {len(lines) - SKIPPED_SHOWN} more; --format json lists them all", ""
+            if len(lines) > len(shown):
+                yield f"  and {len(lines) - len(shown)} more; --format json lists them all", ""
 
 
 def _next(analysis: Analysis, found: Sequence[Deviation], width: int) -> Iterator[Line]:
@@ -246,15 +191,3 @@ def _paragraph(text: str, width: int, indent: str = "", style: str = "") -> Iter
     lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + "  ",
                           break_on_hyphens=False)
     return ((line, style) for line in lines)
-
-
-def number(count: int, word: str, several: str | None = None) -> str:
-    """A count with its word in the singular or the plural."""
-    return f"{count} {word if count == 1 else several or f'{word}s'}"
-
-
-def plain(text: str) -> str:
-    """What a peer sent, with everything that a terminal would obey instead of show spelled out."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -54,6 +54,11 @@ class RuleSet:
     def is_on(self, rule: Rule) -> bool:
         return rule.id not in self.off and (not rule.profiles or not self.profiles.isdisjoint(rule.profiles))
 
+    def changes(self) -> list[dict[str, str]]:
+        """What a user's own folder made of other rules: {rule, what}, with the reason."""
+        weighed = [{"rule": rule.id, "what": rule.changed} for rule in self.all if rule.changed]
+        return weighed + [{"rule": rule_id, "what": f"off: {reason}"} for rule_id, reason in self.off.items()]
+
     def check_site(self, site: Iterable[str]) -> None:
         """Raises BadInput for a site key that no rule asks for."""
         known = {key for rule in self.all for key in rule.unless_site}

@@ -17,9 +17,11 @@ from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.report import analysis, as_json
 from ocpp_proxy.report.analysis import analyse, quoted
-from ocpp_proxy.report.as_text import deviations, report
+from ocpp_proxy.report.as_text import report
+from ocpp_proxy.report.grouping import deviations
+from ocpp_proxy.rules.ruleset import RuleSet
 
-RULES = load_rules()
+RULES = RuleSet([rule for rule in load_rules().all if rule.given.kind in ("frame", "schema", "call")])
 BEGIN = Instant.parse("2026-11-21T09:00:00Z")
 
 
