@@ -114,7 +114,7 @@ _ON_ANSWER: Mapping[tuple[str, Side], tuple[Reducer, ...]] = {
     ("BootNotification", "station"): (registration.answered, settings.booted),
     ("Authorize", "station"): (tokens.told,),
     ("StartTransaction", "station"): (transactions.start_confirmed, tokens.told),
-    ("StopTransaction", "station"): (tokens.told,),
+    ("StopTransaction", "station"): (transactions.stop_confirmed, tokens.told),
     ("TransactionEvent", "station"): (transactions.event_confirmed, tokens.told),
     ("GetConfiguration", "csms"): (settings.configuration_read,),
     ("ChangeConfiguration", "csms"): (settings.configuration_changed,),

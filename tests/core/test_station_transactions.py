@@ -56,6 +56,36 @@ def test_a_station_without_an_answer_says_minus_one():
     assert taught.session.transactions.find(-1).meter_start == 5
 
 
+def test_a_late_answer_names_a_transaction_that_has_ended():
+    taught = Taught()
+    call = taught.call("StartTransaction", START)
+    taught.call("StopTransaction", {"transactionId": -1, "meterStop": 6})
+    taught.answer(call, {"transactionId": 7})
+    assert taught.session.transactions.find(7).meter_stop == 6
+
+
+def test_a_station_on_two_connectors_says_which():
+    taught = Taught()
+    taught.call("StartTransaction", START)
+    taught.call("StartTransaction", START | {"connectorId": 2})
+    taught.call("MeterValues", {"connectorId": 1, "transactionId": -1})
+    assert [(one.place, one.last) for one in taught.session.transactions.open] == [(1, ("c1", 3)), (2, ("c1", 2))]
+    taught.call("StopTransaction", {"transactionId": -1})
+    assert [one.place for one in taught.session.transactions.open] == [1]
+
+
+def test_a_start_may_be_given_several_numbers():
+    taught = Taught()
+    started(taught, 7)
+    started(taught, 8)
+    started(taught, 8)
+    one = taught.session.transactions.find(8)
+    assert (one.id, one.aliases) == (7, (8,))
+    taught.exchange("StopTransaction", {"transactionId": 8, "meterStop": 9}, {})
+    assert taught.session.transactions.find(7) is taught.session.transactions.find(8)
+    assert taught.session.transactions.find(7).stop_confirmed == ("c1", 8)
+
+
 def test_events_of_2x_may_come_in_any_order():
     taught = Taught("2.0.1")
 

@@ -21,6 +21,7 @@ from ocpp_proxy.core.station.tokens import token_in
 
 OPEN_KEPT = 64
 CLOSED_KEPT = 64
+ALIASES_KEPT = 4
 UNKNOWN = -1  # the transactionId of a station that was never told one (1.6 errata 3.18)
 
 TransactionId: TypeAlias = "int | str"
@@ -30,8 +31,9 @@ TransactionId: TypeAlias = "int | str"
 class Transaction:
     """`place`: the connector of 1.6 or EVSE of 2.x, None if not told; `connector`: of 2.x. `token`: folded; `start`:
     the StartTransaction, or first TransactionEvent seen, with its time and the payload's own (`started_us`); None where
-    it began before the capture did. `confirmed`: the answer to it, with the `status` of its token. `stop` likewise.
-    `meter_start`, `meter_stop`: Wh, of 1.6. `resumed`: it was known by a frame other than its start.
+    it began before the capture did. `confirmed`: the answer to it, with the `status` of its token. `stop` likewise;
+    `stop_confirmed`: the CALLRESULT to it. `meter_start`, `meter_stop`: Wh, of 1.6. `aliases`: the ids that a CSMS of
+    1.6 gave to the same start when it was sent again, if it gave others.
     """
 
     id: TransactionId | None
@@ -49,6 +51,8 @@ class Transaction:
     status: str | None = None
     stop: FrameRef | None = None
     stop_time: float = 0.0
+    stop_confirmed: FrameRef | None = None
+    stop_confirmed_time: float = 0.0
     stopped_us: int | None = None
     meter_stop: Number | None = None
     reason: str | None = None
@@ -56,10 +60,14 @@ class Transaction:
     last: FrameRef | None = None
     last_time: float = 0.0
     last_us: int | None = None
+    aliases: tuple[int, ...] = ()
 
     @property
     def open(self) -> bool:
         return self.stop is None
+
+    def is_called(self, number: TransactionId) -> bool:
+        return self.id == number or number in self.aliases
 
 
 @dataclass(slots=True)
@@ -77,8 +85,8 @@ class Transactions:
         """The open one of this id, else the ended one."""
         if number is None:
             return None
-        found = next((one for one in self.open if one.id == number), None)
-        return found or self.closed.get(number)
+        found = next((one for one in self.open if one.is_called(number)), None) or self.closed.get(number)
+        return found or next((one for one in self.closed.values() if one.is_called(number)), None)
 
     def all(self) -> Iterator[Transaction]:
         yield from self.open
@@ -130,10 +138,15 @@ def start_confirmed(now: Occasion) -> None:
     if not isinstance(now.frame, CallResult):
         return
     transaction = next((one for one in now.session.transactions.all() if same_start(one, now.request)), None)
-    if transaction is not None and transaction.id is None:
-        transaction.id = integer(now.response, "transactionId")
+    number = integer(now.response, "transactionId")
+    if transaction is None:
+        return
+    if transaction.id is None:
+        transaction.id = number
         transaction.confirmed, transaction.confirmed_time = now.ref, now.time
         transaction.status = kept(now.response, "idTagInfo", "status")
+    elif number is not None and not transaction.is_called(number):
+        transaction.aliases = (*transaction.aliases, number)[-ALIASES_KEPT:]
 
 
 def metered(now: Occasion) -> None:
@@ -155,17 +168,27 @@ def stopped(now: Occasion) -> None:
     now.session.transactions.end(transaction)
 
 
+def stop_confirmed(now: Occasion) -> None:
+    if not isinstance(now.frame, CallResult):
+        return
+    at_us, meter = moment_us(now.request, "timestamp"), number(now.request, "meterStop")
+    transaction = next((one for one in now.session.transactions.closed.values()
+                        if one.stop_confirmed is None and (one.stopped_us, one.meter_stop) == (at_us, meter)), None)
+    if transaction is not None:
+        transaction.stop_confirmed, transaction.stop_confirmed_time = now.ref, now.time
+
+
 def _of_16(now: Occasion, place: int | None) -> Transaction | None:
     """The transaction that the request names by id; made where it is not known, since it may be older than the
-    capture. A station that was told no id yet says -1: then it is the one open transaction without one."""
+    capture. A station that was told no id yet says -1: then it is the newest open transaction without one, on that
+    connector if one is named."""
     number = integer(now.request, "transactionId")
     if number is None:
         return None
     book = now.session.transactions
     transaction = book.find(number)
     if transaction is None and number == UNKNOWN:
-        nameless = [one for one in book.open if one.id is None]
-        return nameless[0] if nameless else None
+        return next((one for one in reversed(book.open) if one.id is None and place in (None, one.place)), None)
     if transaction is None:
         transaction = book.begin(Transaction(number, place))
     if transaction.place is None:

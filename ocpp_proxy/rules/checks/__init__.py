@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ocpp_proxy.rules.checks import answers as answers
 from ocpp_proxy.rules.checks import authorisation2x as authorisation2x
 from ocpp_proxy.rules.checks import authorisation16 as authorisation16
+from ocpp_proxy.rules.checks import authorisation16_tags as authorisation16_tags
 from ocpp_proxy.rules.checks import availability2x as availability2x
 from ocpp_proxy.rules.checks import boot2x as boot2x
 from ocpp_proxy.rules.checks import boot16 as boot16
