@@ -11,6 +11,8 @@ from ocpp_proxy.rules.checks import authorisation16 as authorisation16
 from ocpp_proxy.rules.checks import authorisation16_tags as authorisation16_tags
 from ocpp_proxy.rules.checks import availability2x as availability2x
 from ocpp_proxy.rules.checks import boot2x as boot2x
+from ocpp_proxy.rules.checks import boot2x_reason as boot2x_reason
+from ocpp_proxy.rules.checks import boot2x_status as boot2x_status
 from ocpp_proxy.rules.checks import boot16 as boot16
 from ocpp_proxy.rules.checks import certificates16 as certificates16
 from ocpp_proxy.rules.checks import clock as clock
