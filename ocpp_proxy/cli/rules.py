@@ -13,10 +13,12 @@ from rich.text import Text
 from ocpp_proxy.capture.jsontext import dumps
 from ocpp_proxy.cli.output import Stdout
 from ocpp_proxy.core.schema import Schemas
+from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.files.catalogue import Catalogue, load_catalogue
 from ocpp_proxy.files.rule_tests import run
 from ocpp_proxy.files.rules import RuleFolder, bundled_folder, load_rules, read_folder
 from ocpp_proxy.files.schemas import load_schema
+from ocpp_proxy.report import catalogue_page
 from ocpp_proxy.report.as_text import STYLES
 from ocpp_proxy.report.grouping import number
 from ocpp_proxy.rules.model import Rule, RuleTest
@@ -46,8 +48,8 @@ Example:
   ocpp-proxy rules list --format json | jq '.[].id'
   ocpp-proxy rules list --coverage
 """)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
-              help="text for people, json for programs.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True,
+              help="text for people, json for programs; markdown, with --coverage, is docs/catalogue.md.")
 @click.option("--coverage", is_flag=True,
               help="Instead, how much of the catalogue the rules cover, by section, and why some of it cannot be seen.")
 @_OWN_RULES
@@ -58,6 +60,8 @@ def list_rules(form: str, coverage: bool, rules_folder: Path | None) -> None:
     if coverage:
         _print_coverage(load_catalogue(rules), form)
         return
+    if form == "markdown":
+        raise BadInput("--format markdown goes with --coverage; without it, text or json")
     if form == "json":
         click.echo(dumps([_as_dict(rule) for rule in rules]))
         return
@@ -76,6 +80,9 @@ def list_rules(form: str, coverage: bool, rules_folder: Path | None) -> None:
 def _print_coverage(catalogue: Catalogue, form: str) -> None:
     if form == "json":
         click.echo(dumps(_coverage(catalogue)))
+        return
+    if form == "markdown":
+        click.echo("\n".join(catalogue_page.lines(catalogue)))
         return
     console = Stdout()
     width = min(console.width, WIDEST)

@@ -1,6 +1,7 @@
 """Rule files: the bundled ones are sound, and every mistake of another is told with line and pointer."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rule_tests import run
 from ocpp_proxy.files.rules import SCHEMA_NAME, bundled_folder, load_rules, read_folder, read_rule
 from ocpp_proxy.files.schemas import load_schema
+from ocpp_proxy.files.yaml import parse
 from ocpp_proxy.rules.bound import WORDS
 from ocpp_proxy.rules.expect import OPERATORS
 from ocpp_proxy.rules.lint import REMARKS, SCHEMA_ERRORS
+from ocpp_proxy.rules.model import rule_from
+from ocpp_proxy.rules.wishes import BOUNDS, Bounds
 
+SOUND = {"title": "T", "severity": "info", "axis": "conformance", "what": "W", "why": "W", "fix": "F", "message": "m",
+         "references": [{"document": "D", "strength": "may"}], "versions": ["1.6"], "tests": []}
 BUNDLED = read_folder(bundled_folder(), "bundled")
 
 
@@ -208,15 +214,47 @@ def test_a_test_inside_fails_where_the_rule_says_something_else(rule_file):
 # The documentation
 
 
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+
+
+def documented(beginning):
+    """The example in the documentation that begins so, behind its comment for editors."""
+    blocks = [block.partition("```")[0] for block in DOCUMENTATION.split("```yaml\n")[1:]]
+    (found,) = [block for block in blocks if re.sub("^#.*\n", "", block).startswith(beginning)]
+    return found
+
+
 def test_the_rule_in_the_documentation_works(rule_file):
-    text = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
-    example = text.partition("```yaml\n")[2].partition("```")[0]
-    rule, found = read_rule(rule_file(name="boot-missing-serial.yaml", text=example))
+    text = documented("title: BootNotification without a serial number")
+    rule, found = read_rule(rule_file(name="boot-missing-serial.yaml", text=text))
     assert found == []
     assert run([rule], Schemas(load_schema)) == (2, [])
 
 
+def test_the_profile_and_the_changes_in_the_documentation_are_sound(tmp_path):
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "depot.yaml").write_text(documented("title: What our depot wants"), encoding="utf-8")
+    changes = documented("frame-overlap: ")
+    (tmp_path / "overrides.yaml").write_text(changes, encoding="utf-8")
+    assert set(load_rules(tmp_path, profiles=["depot"]).wishes.profiles) == {"depot"}
+
+
+def test_the_sequence_in_the_documentation_is_that_of_a_bundled_rule():
+    given = parse(documented("given:\n  kind: sequence"), "x").value["given"]
+    bundled = next(rule for rule in BUNDLED.rules if rule.id == "remotestop-outcome")
+    assert rule_from("x", SOUND | {"given": given}, "x").given == bundled.given
+
+
+def test_the_documentation_names_every_key_and_bound():
+    schema = json.loads((bundled_folder() / SCHEMA_NAME).read_text(encoding="utf-8"))
+    profile = json.loads((bundled_folder() / "profile.schema.json").read_text(encoding="utf-8"))
+    names = {*schema["properties"]["given"]["properties"], *schema["definitions"]["step"]["properties"],
+             *schema["definitions"]["test"]["properties"], *profile["properties"], *BOUNDS}
+    assert [name for name in sorted(names) if name not in DOCUMENTATION] == []
+    for name in BOUNDS:
+        assert f"| `{name}` | {getattr(Bounds(), name):g} |" in DOCUMENTATION
+
+
 def test_the_documentation_names_all_kinds_operators_and_schema_rules():
-    text = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
     for name in [*WORDS, *(f"`{rule}`" for rule in SCHEMA_ERRORS), *OPERATORS, *set().union(*WORDS.values())]:
-        assert name in text, name
+        assert name in DOCUMENTATION, name
