@@ -24,6 +24,7 @@ from ocpp_proxy.rules.checks import lists16 as lists16
 from ocpp_proxy.rules.checks import meter2x as meter2x
 from ocpp_proxy.rules.checks import meter16 as meter16
 from ocpp_proxy.rules.checks import monitoring2x as monitoring2x
+from ocpp_proxy.rules.checks import outbox as outbox
 from ocpp_proxy.rules.checks import remote2x as remote2x
 from ocpp_proxy.rules.checks import remote16 as remote16
 from ocpp_proxy.rules.checks import reservation2x as reservation2x
@@ -33,6 +34,7 @@ from ocpp_proxy.rules.checks import security2x as security2x
 from ocpp_proxy.rules.checks import smart_charging2x as smart_charging2x
 from ocpp_proxy.rules.checks import smart_charging16 as smart_charging16
 from ocpp_proxy.rules.checks import status16 as status16
+from ocpp_proxy.rules.checks import status16_faults as status16_faults
 from ocpp_proxy.rules.checks import transactions2x as transactions2x
 from ocpp_proxy.rules.checks import transactions16 as transactions16
 from ocpp_proxy.rules.checks import variables2x as variables2x

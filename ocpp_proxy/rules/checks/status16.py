@@ -1,15 +1,25 @@
-"""The statuses of connectors in 1.6.
+"""The statuses of connectors in 1.6: what may follow what, how often, and which connectors there are.
 
-Source: OCPP 1.6 edition 2 section 4.9; 1.6 errata 3.19 and 3.20.
+What was told of a connector is kept in the order of the events themselves. A status that tells of the past is no
+transition: `status16_offline` judges it.
+
+Source: OCPP 1.6 edition 2 sections 3.8 and 4.9; 1.6 errata 3.19 and 3.20.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from ocpp_proxy.core.payload import integer, text
-from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import call, check
+from ocpp_proxy.core.frame import Version
+from ocpp_proxy.core.occasion import FrameRef
+from ocpp_proxy.core.payload import integer, kept, moment_us, text
+from ocpp_proxy.rules.checks.transactions16_past import LONGEST_US, whole_since, within
+from ocpp_proxy.rules.now import Deadline, Hit, Now
+from ocpp_proxy.rules.occasions import answer, call, check, learn
+
+V16: Version = "1.6"
 
 # From a status, those that may come next (section 4.9; Preparing to Finishing: errata 3.20). A repeat is no transition.
 TRANSITIONS: Mapping[str, frozenset[str]] = {before: frozenset(after.split()) for before, after in {
@@ -23,7 +33,152 @@ TRANSITIONS: Mapping[str, frozenset[str]] = {before: frozenset(after.split()) fo
     "Unavailable": "Available Preparing Charging SuspendedEV SuspendedEVSE Faulted",
     "Faulted": "Available Preparing Charging SuspendedEV SuspendedEVSE Finishing Reserved Unavailable",
 }.items()}  # fmt: skip
+IN_SESSION = frozenset(("Charging", "SuspendedEV", "SuspendedEVSE"))  # those of a running transaction
 HIDDEN_MOST = 2  # statuses that were too short to be told
+LINES_KEPT = 256
+CLOCK_STEP_US = 2_000_000  # so far a clock may be put back between two events
+FLAP_CHANGES = 10
+FLAP_S = 300.0
+REPORT_S = 60.0  # after a boot, until all connectors have told their status
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A status as told. `at_us`: when it began by the station's clock, or None; `sent_us`: when it passed the proxy;
+    `old`: it began before the connection did, so that the station may have told it to nobody but now."""
+
+    name: str
+    error: str | None
+    ref: FrameRef
+    time: float
+    at_us: int | None
+    sent_us: int
+    old: bool
+
+
+@dataclass(slots=True)
+class Line:
+    """What a connector told. `last`: the latest event; `late`: the last one that was told after a later event;
+    `fault_from`: the status that it was in when it became Faulted; `changes`: when its status changed lately."""
+
+    last: Told | None = None
+    late: Told | None = None
+    fault_from: Told | None = None
+    changes: deque[float] = field(default_factory=lambda: deque(maxlen=FLAP_CHANGES))
+
+
+@dataclass(slots=True)
+class Lines:
+    """By connector; up to LINES_KEPT of them."""
+
+    known: dict[int, Line] = field(default_factory=dict)
+
+    def last(self, connector: int | None) -> Told | None:
+        line = self.known.get(connector) if connector is not None else None
+        return line.last if line is not None else None
+
+
+def lines(now: Now) -> Lines:
+    return now.session.book(Lines)
+
+
+def told_in(now: Now) -> tuple[int, Told] | None:
+    """The connector and its status in a StatusNotification that can be read; None also where it was injected."""
+    number, name = integer(now.request, "connectorId"), text(now.request, "status")
+    if number is None or name is None or now.injected or now.version != V16:
+        return None
+    at_us = moment_us(now.request, "timestamp")
+    return number, Told(name[:40], kept(now.request, "errorCode"), now.ref, now.time, at_us, now.at.utc_us,
+                        is_old(now, at_us))  # fmt: skip
+
+
+def is_old(now: Now, at_us: int | None) -> bool:
+    """Whether what has come now was at a time before the connection, as far as the clocks agree."""
+    if at_us is None:
+        return False
+    link = now.link
+    opened = link.opened if link is not None else None
+    before = opened is not None and within(opened.at.utc_us - at_us, LONGEST_US)
+    return before or now.session.links.offline_at(at_us) is not None
+
+
+def booted_since(now: Now, time: float) -> bool:
+    return now.session.registration.pending_time > time
+
+
+def unseen_since(now: Now, time: float) -> bool:
+    """Whether the station may have been through states since then that nobody here could see: it was offline, or
+    frames are missing, or it booted."""
+    offline = now.session.links.offline_between(time, now.time)
+    return offline or booted_since(now, time) or not whole_since(now, time)
+
+
+def is_behind(one: Told, last: Told) -> bool:
+    """Whether this was before the last event, by the station's clock; another telling of the last event is not."""
+    if one.at_us is None or last.at_us is None or (one.name, one.error) == (last.name, last.error):
+        return False
+    return one.at_us < last.at_us - CLOCK_STEP_US
+
+
+def turned_back(line: Line, one: Told) -> bool:
+    """Whether the station's clock was put back: the last one came late already, and this one goes on from there."""
+    return line.late is not None and not is_behind(one, line.late)
+
+
+def change(now: Now) -> tuple[int, Line, Told, Told] | None:
+    """The connector's number and line, the status before and the new one, where both are known to follow each other."""
+    read = told_in(now)
+    if read is None:
+        return None
+    number, one = read
+    line = lines(now).known.get(number)
+    last = line.last if line is not None else None
+    if line is None or last is None or last.name == one.name or one.old or last.old or is_behind(one, last):
+        return None
+    return None if unseen_since(now, last.time) else (number, line, last, one)
+
+
+def minimum_s(now: Now) -> int | None:
+    """How long a status has to last before it is told; None where nobody has said."""
+    settings = now.session.settings
+    if settings.find("MinimumStatusDuration") is None and settings.listed is not None:
+        return 0
+    return settings.integer("MinimumStatusDuration")
+
+
+@learn(call("StatusNotification"))
+def remember(now: Now) -> None:
+    read = told_in(now)
+    if read is None:
+        return
+    book, (number, one) = lines(now), read
+    line = book.known.get(number)
+    if line is None:
+        line = book.known[number] = Line()
+        if len(book.known) > LINES_KEPT:
+            del book.known[next(iter(book.known))]
+    last = line.last
+    if last is not None and is_behind(one, last) and not turned_back(line, one):
+        line.late = one
+        return
+    line.late = None
+    if last is not None and last.name != one.name:
+        _changed(line, last, one)
+    line.last = one
+
+
+def _changed(line: Line, last: Told, one: Told) -> None:
+    if one.name == "Faulted":
+        line.fault_from = last
+    elif last.name == "Faulted":
+        line.fault_from = None
+    if not one.old:
+        if flaps(line, one.time):
+            line.changes.clear()  # that much has been said
+        line.changes.append(one.time)
+
+
+# What may follow what
 
 
 def ways(before: str, after: str, most: int = HIDDEN_MOST) -> tuple[str, ...] | None:
@@ -40,16 +195,71 @@ def ways(before: str, after: str, most: int = HIDDEN_MOST) -> tuple[str, ...] | 
 
 @check("status-transition", call("StatusNotification"))
 def transition(now: Now) -> Iterator[Hit]:
-    number, after = integer(now.request, "connectorId"), text(now.request, "status")
-    connector = now.session.connectors.get(number)
-    last = connector.status if connector is not None else None
-    if not number or after is None or after not in TRANSITIONS or last is None:
+    changed = change(now)
+    if changed is None:
         return
-    if last.name not in TRANSITIONS or last.name == after or now.session.links.offline_between(last.time, now.time):
+    number, _, last, one = changed
+    if number == 0 or last.name not in TRANSITIONS or one.name not in TRANSITIONS:
         return
-    way = ways(last.name, after)
+    way = ways(last.name, one.name)
     if way == ():
         return
     hidden = f"; legal by way of {' and '.join(way)}, if that was too short to be told" if way else ""
-    yield now.hit(f"{last.name} is followed by {after}{hidden}", "/status", seen=after,
+    yield now.hit(f"{last.name} is followed by {one.name}{hidden}", "/status", seen=one.name,
                   expected=sorted(TRANSITIONS[last.name]), case=None if way else "no-way", also=[last.ref])
+
+
+@check("status-flap", call("StatusNotification"))
+def flap(now: Now) -> Iterator[Hit]:
+    changed = change(now)
+    if changed is None:
+        return
+    if flaps(changed[1], now.time):
+        yield now.hit(f"More than {FLAP_CHANGES} changes of status within {FLAP_S / 60:g} minutes", "/status",
+                      expected=f"at most {FLAP_CHANGES}")
+
+
+def flaps(line: Line, time: float) -> bool:
+    """Whether a change now is one too many."""
+    return len(line.changes) == FLAP_CHANGES and time - line.changes[0] <= FLAP_S
+
+
+# Which connectors there are
+
+
+@check("status-connector-range", call("StatusNotification", "StartTransaction", "MeterValues"))
+def beyond(now: Now) -> Iterator[Hit]:
+    number = integer(now.request, "connectorId")
+    most = now.session.settings.integer("NumberOfConnectors")
+    if number is None or now.version != V16:
+        return
+    if most is None:
+        yield from now.unknown("NumberOfConnectors was not seen")
+    elif number > most > 0:
+        setting = now.session.settings.find("NumberOfConnectors")
+        yield now.hit(f"There is no connector {number}: NumberOfConnectors is {most}", "/connectorId", seen=number,
+                      expected=f"at most {most}", also=[setting.source if setting is not None else None])
+
+
+@check("status-connector-range", answer("BootNotification"))
+def reporting(now: Now) -> None:
+    if now.version == V16 and now.status == "Accepted" and now.link is not None and now.link.whole:
+        now.later(REPORT_S, reported, data=now.called_time)
+
+
+def reported(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    """All connectors have told their status since the boot, or else a number may have been skipped."""
+    since: float = deadline.data
+    told = {number: line.last.ref for number, line in lines(now).known.items()
+            if number > 0 and line.last is not None and line.last.time >= since}
+    if not told or now.link is None or not now.link.whole:
+        return
+    highest = max(told)
+    missing = sorted(set(range(1, min(highest, LINES_KEPT))) - set(told))
+    if missing:
+        names = ", ".join(map(str, missing[:5]))
+        yield now.hit(
+            f"Connector {highest} has told its status since the boot, and connector {names} has not", "/connectorId",
+            seen=sorted(told)[:20], expected="all from 1 on, none left out", case="skipped", frame=told[highest],
+            place=deadline.place, by="station", connector=highest,
+        )  # fmt: skip

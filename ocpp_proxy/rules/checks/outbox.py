@@ -1,0 +1,83 @@
+"""The station's queue of messages about transactions in 1.6, as far as it can be seen from outside.
+
+Decides whether a message that did not come may still be waiting in the queue: behind one that the CSMS has not answered
+or has answered with CALLERROR, or behind older ones that are on their way after a time offline. Keeps the open Calls of
+the open connections, WAITING_KEPT at most.
+
+Source: OCPP 1.6 edition 2 sections 3.7 and 3.7.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ocpp_proxy.core.frame import CallResult
+from ocpp_proxy.core.payload import moment_us, objects
+from ocpp_proxy.rules.checks.status16 import V16, is_old
+from ocpp_proxy.rules.now import Now
+from ocpp_proxy.rules.occasions import CLOSED, answer, call, learn
+
+QUEUED = ("StartTransaction", "StopTransaction", "MeterValues")
+WAITING_KEPT = 32
+FLUSHING_S = 30.0  # since a message from the past, others may follow
+
+
+@dataclass(slots=True)
+class Outbox:
+    """`waiting`: open Calls, and when they were made; `refused`: the last one was answered with CALLERROR and may be
+    sent again; `past`: when a message told last of a time before the connection."""
+
+    waiting: dict[tuple[str, str], float] = field(default_factory=dict)
+    refused: bool = False
+    past: float | None = None
+
+
+@learn(call(*QUEUED))
+def sent(now: Now) -> None:
+    exchange, book = now.exchange, now.session.book(Outbox)
+    if now.version != V16 or exchange is None or now.injected:
+        return
+    book.waiting[now.connection, exchange.message_id] = now.called_time
+    if len(book.waiting) > WAITING_KEPT:
+        del book.waiting[next(iter(book.waiting))]
+    if is_old(now, time_in(now.request)):
+        book.past = now.time
+
+
+@learn(answer(*QUEUED))
+def answered(now: Now) -> None:
+    exchange, book = now.exchange, now.session.book(Outbox)
+    if exchange is None:
+        return
+    began = book.waiting.pop((now.connection, exchange.message_id), None)
+    book.refused = not isinstance(now.frame, CallResult)
+    if began is not None and not book.refused:  # what was open before has been given up
+        for key in [key for key, time in book.waiting.items() if time < began]:
+            del book.waiting[key]
+
+
+@learn(CLOSED)
+def closed(now: Now) -> None:
+    waiting = now.session.book(Outbox).waiting
+    for key in [key for key in waiting if key[0] == now.connection]:
+        del waiting[key]
+
+
+def time_in(request: object) -> int | None:
+    """When the event of a message was; of MeterValues the first sample."""
+    at_us = moment_us(request, "timestamp")
+    if at_us is not None:
+        return at_us
+    return next((moment_us(value, "timestamp") for _, value in objects(request, "meterValue")), None)
+
+
+def unsettled(now: Now) -> bool:
+    """Whether messages about transactions may be waiting to be sent."""
+    book = now.session.book(Outbox)
+    if book.refused or now.session.registration.status not in (None, "Accepted"):
+        return True
+    if book.past is not None and now.time - book.past < FLUSHING_S:
+        return True
+    slow_s = now.bounds.answer_warn_s
+    return any(now.time - since >= slow_s for since in book.waiting.values())
+

@@ -1,0 +1,80 @@
+"""How connectors of 1.6 get into Faulted and out of it.
+
+Decides whether a connector came back to where it was, as far as frames tell what happened meanwhile: a cable that was
+pulled during the fault cannot be seen, and passes.
+
+Source: OCPP 1.6 edition 2 section 4.9 (I1 to I8), 5.2, 5.13 and 9.1.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ocpp_proxy.rules.checks.outbox import unsettled
+from ocpp_proxy.rules.checks.status16 import IN_SESSION, Told, change, unseen_since
+from ocpp_proxy.rules.now import Deadline, Hit, Now
+from ocpp_proxy.rules.occasions import call, check
+
+STOP_S = 60.0  # for the StopTransaction of a session that ended during the fault
+UNNAMED = frozenset(("NoError", "OtherError"))
+
+
+@check("status-fault-recovery", call("StatusNotification"))
+def recovered(now: Now) -> Iterator[Hit]:
+    changed = change(now)
+    if changed is None:
+        return
+    number, line, last, one = changed
+    before = line.fault_from
+    if number == 0 or last.name != "Faulted" or before is None or before.name == one.name:
+        return
+    if unseen_since(now, before.time):
+        return
+    sentence = f"Back from Faulted at {one.name}, having been {before.name} before"
+    if before.name in IN_SESSION:
+        transaction = now.session.transactions.on(number)
+        if one.name not in IN_SESSION and one.name != "Finishing" and transaction is not None:
+            now.later(STOP_S, still_open, key=number, data=(transaction, sentence, before))
+    elif (reason := _impossible(now, number, before, one)) is not None:
+        yield now.hit(f"{sentence}, {reason}", "/status", seen=one.name, expected=before.name,
+                      also=[before.ref, last.ref])
+
+
+def _impossible(now: Now, number: int, before: Told, one: Told) -> str | None:
+    """Why the connector cannot have got there, None where it can."""
+    connectors = now.session.connectors
+    connector = connectors.get(number)
+    wish = connector.wish if connector is not None else None
+    if before.name == "Unavailable" and wish is not None and wish.kind == "Inoperative":
+        return "although ChangeAvailability Inoperative is in force"
+    if one.name == "Reserved" and connectors.reserved((number, 0)) is None:
+        return "and nobody has reserved it"
+    if one.name == "Finishing" and before.name in ("Available", "Reserved", "Unavailable"):
+        started = any(each.place == number and each.start_time >= before.time
+                      for each in now.session.transactions.all())
+        return None if started else "and no transaction was there to be finished"
+    return None
+
+
+def still_open(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    transaction, sentence, before = deadline.data
+    if transaction.open and not unsettled(now):
+        yield now.hit(f"{sentence}, and the transaction there has not been stopped within {STOP_S:g} s", "/status",
+                      expected=before.name, place=deadline.place, transaction=transaction.id,
+                      also=[before.ref, transaction.last])
+
+
+@check("status-timeout-faulted", call("StatusNotification"))
+def timed_out(now: Now) -> Iterator[Hit]:
+    changed = change(now)
+    if changed is None:
+        return
+    number, _, last, one = changed
+    if number == 0 or last.name != "Preparing" or one.name != "Faulted" or one.error not in UNNAMED:
+        return
+    timeout_s = now.session.settings.integer("ConnectionTimeOut")
+    if timeout_s is None:
+        yield from now.unknown("ConnectionTimeOut was not seen")
+    elif timeout_s > 0 and abs(now.time - last.time - timeout_s) <= now.bounds.tolerance_s(timeout_s):
+        yield now.hit(f"Faulted with {one.error} after about {timeout_s} s of Preparing, which is ConnectionTimeOut",
+                      "/status", seen="Faulted", expected="Available or Finishing", also=[last.ref])
