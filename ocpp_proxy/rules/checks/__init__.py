@@ -35,6 +35,10 @@ from ocpp_proxy.rules.checks import smart_charging2x as smart_charging2x
 from ocpp_proxy.rules.checks import smart_charging16 as smart_charging16
 from ocpp_proxy.rules.checks import status16 as status16
 from ocpp_proxy.rules.checks import status16_faults as status16_faults
+from ocpp_proxy.rules.checks import status16_limits as status16_limits
+from ocpp_proxy.rules.checks import status16_missing as status16_missing
+from ocpp_proxy.rules.checks import status16_offline as status16_offline
+from ocpp_proxy.rules.checks import status16_sessions as status16_sessions
 from ocpp_proxy.rules.checks import transactions2x as transactions2x
 from ocpp_proxy.rules.checks import transactions16 as transactions16
 from ocpp_proxy.rules.checks import variables2x as variables2x
