@@ -14,6 +14,7 @@ from ocpp_proxy.rules.checks import boot2x as boot2x
 from ocpp_proxy.rules.checks import boot2x_reason as boot2x_reason
 from ocpp_proxy.rules.checks import boot2x_status as boot2x_status
 from ocpp_proxy.rules.checks import boot16 as boot16
+from ocpp_proxy.rules.checks import boot16_boots as boot16_boots
 from ocpp_proxy.rules.checks import certificates16 as certificates16
 from ocpp_proxy.rules.checks import clock as clock
 from ocpp_proxy.rules.checks import configuration16 as configuration16
