@@ -1,5 +1,6 @@
 """python -m bench [--quick] [--json FILE]     the table
 python -m bench kill [--times N]            kill -9 under load, and what the capture then lacks
+python -m bench check [--frames N]          `check` over a long capture: speed and memory
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,20 @@ def kill_command(times: int, stations: int, seed: int | None) -> None:
     click.echo(f"{times} kills (seed {seed}): {sum(one.got for one in kills)} frames received, "
                f"{lost} of them not recorded")
     raise SystemExit(1 if lost else 0)
+
+
+@main.command("check")
+@click.option("--frames", type=click.IntRange(min=100), default=1_000_000, show_default=True)
+@click.option("--stations", type=click.IntRange(min=1), default=20, show_default=True)
+def check_command(frames: int, stations: int) -> None:
+    """`ocpp-proxy check` over a capture of so many frames, and over a tenth of them: frames a second, peak memory."""
+    from bench import checking
+    with tempfile.TemporaryDirectory() as folder:
+        for number in (max(frames // 10, 100), frames):
+            one = checking.measure(Path(folder), number, stations)
+            click.echo(f"{one.frames:9,} frames of {one.stations} stations: {one.seconds:6.1f} s, "
+                       f"{one.frames_per_s:7,.0f} frames/s, {one.cpu_us:5.1f} µs of CPU a frame, "
+                       f"{one.peak_mib:5.0f} MiB at most; {one.errors} errors, {one.warnings} warnings")
 
 
 def report(settings: compare.Settings, json_file: Path | None, *, analysed_stations: int = ANALYSED_STATIONS,

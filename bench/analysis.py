@@ -21,8 +21,7 @@ from ocpp import messages
 from bench import loop, mix
 from ocpp_proxy.core.frame import OTHER_SIDE
 from ocpp_proxy.core.gate import admit
-from ocpp_proxy.core.instant import Instant
-from ocpp_proxy.core.record import FrameRecord, Opened
+from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
@@ -44,7 +43,7 @@ class Analysis:
 def measure(stations: int, rounds: int) -> Analysis:
     days = [mix.conversation(f"st{number}") for number in range(stations)]
     frames = sum(map(len, days))
-    texts = [[raw.decode() for _, raw in day] for day in days]
+    texts = [[raw.decode() for *_, raw in day] for day in days]
     messages.ASYNC_VALIDATION = False
     schemas = Schemas(load_schema)
     rules = load_rules(None, profiles=("default",))
@@ -69,15 +68,12 @@ def measure(stations: int, rounds: int) -> Analysis:
 
 
 def _feed(pipeline: Pipeline, connection: str, day: list[mix.Said]) -> None:
-    at_us = 1_800_000_000_000_000
-    pipeline.feed(Opened(connection=connection, at=Instant(at_us, at_us * 1000), station=connection,
-                         subprotocol="ocpp1.6", offered=("ocpp1.6",)))
-    for seq, (sender, raw) in enumerate(day, 1):
-        at_us += 1_000_000
+    pipeline.feed(mix.opened(connection))
+    for seq, (seconds, sender, raw) in enumerate(day, 1):
         admitted = admit(raw, binary=False, keep_secrets=False)
         pipeline.feed(
-            FrameRecord(connection=connection, seq=seq, at=Instant(at_us, at_us * 1000), sender=sender,
-                        to=OTHER_SIDE[sender], opcode="text", data=admitted.data, masked=admitted.masked),
+            FrameRecord(connection=connection, seq=seq, at=mix.at(seconds), sender=sender, to=OTHER_SIDE[sender],
+                        opcode="text", data=admitted.data, masked=admitted.masked),
             admitted.frame)
 
 

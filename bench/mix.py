@@ -7,11 +7,14 @@ refusal. Proportions are those of ordinary logs: meter values and heartbeats are
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 from bench import traffic
 from ocpp_proxy.core.frame import OTHER_SIDE, Side
+from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.core.record import Opened
 
 # Keys and values as stations report them: 38, so that the answer is as long as they are in the field.
 CONFIGURATION = (
@@ -38,56 +41,83 @@ CONFIGURATION = (
     ("ChargeProfileMaxStackLevel", True, "10"),
 )
 HEARTBEATS, METER_VALUES = 16, 24
+HEARTBEAT_S, SAMPLE_S, ANSWER_S = 300, 60, 0.1
+SAMPLE_WH = 184  # 11,040 W for a minute
+BEGIN = datetime(2026, 11, 21, 9, tzinfo=UTC)
+DAY_S = 86_400
 
-Said = tuple[Side, bytes]
+Said = tuple[float, Side, bytes]
 
 
-def conversation(station: str) -> list[Said]:
-    """(sender, frame) in order; ids are this station's own."""
-    return list(_Day(station).frames())
+def conversation(station: str, day: int = 0) -> list[Said]:
+    """(seconds since BEGIN, sender, frame) in order; ids are this station's own. The days of a station fit together:
+    another transaction each, and a meter that goes on."""
+    return list(_Day(station, day).frames())
+
+
+def at(seconds: float) -> Instant:
+    """The moment so many seconds after BEGIN."""
+    at_us = round((BEGIN.timestamp() + seconds) * 1e6)
+    return Instant(at_us, at_us * 1000)
+
+
+def opened(station: str) -> Opened:
+    """The connection of the station, named like it."""
+    target, handshake = f"/ocpp/{station}", (("Host", "csms.example.com"),)
+    return Opened(connection=station, at=at(-1), station=station, target=target, subprotocol="ocpp1.6",
+                  offered=("ocpp1.6",), station_headers=handshake)
 
 
 class _Day:
-    def __init__(self, station: str) -> None:
-        self._ids = (f"{station}-{number}" for number in count(1))
-        self._seconds = count(0, 20)
+    def __init__(self, station: str, day: int) -> None:
+        self._ids = (f"{station}-{day}-{number}" for number in count(1))
+        self._time = float(day * DAY_S)
+        self._transaction = 4711 + day
+        self._meter = day * METER_VALUES * SAMPLE_WH
+        self._first = day == 0
 
     def frames(self) -> Iterator[Said]:
-        yield from self._asks("station", "BootNotification", traffic.BOOT,
-                              {"status": "Accepted", "currentTime": self._now(), "interval": 300})
-        yield from self._status(0, "Available")
-        yield from self._status(1, "Available")
+        if self._first:
+            yield from self._asks("station", "BootNotification", traffic.BOOT,
+                                  {"status": "Accepted", "currentTime": self._now(), "interval": HEARTBEAT_S})
+            yield from self._status(0, "Available")
+            yield from self._status(1, "Available")
         yield from self._asks("csms", "GetConfiguration", {}, {"configurationKey": [
             {"key": key, "readonly": readonly, "value": value} for key, readonly, value in CONFIGURATION]})
-        for key, value in (("MeterValueSampleInterval", "60"), ("HeartbeatInterval", "300")):
-            yield from self._asks("csms", "ChangeConfiguration", {"key": key, "value": value}, {"status": "Accepted"})
+        for key, value in (("MeterValueSampleInterval", SAMPLE_S), ("HeartbeatInterval", HEARTBEAT_S)):
+            yield from self._asks("csms", "ChangeConfiguration", {"key": key, "value": str(value)},
+                                  {"status": "Accepted"})
         yield from self._refused("csms", "DataTransfer", {"vendorId": "com.example", "messageId": "Ping", "data": "{}"})
         for _ in range(HEARTBEATS):
+            self._time += HEARTBEAT_S
             yield from self._asks("station", "Heartbeat", {}, {"currentTime": self._now()})
         yield from self._session()
 
     def _session(self) -> Iterator[Said]:
-        tag = {"idTag": "04AABBCCDD"}
+        tag, transaction = {"idTag": "04AABBCCDD"}, {"transactionId": self._transaction}
         yield from self._status(1, "Preparing")
         yield from self._asks("station", "Authorize", tag, {"idTagInfo": {"status": "Accepted"}})
         yield from self._asks("station", "StartTransaction",
-                              {"connectorId": 1, **tag, "meterStart": 0, "timestamp": self._now()},
-                              {"transactionId": 4711, "idTagInfo": {"status": "Accepted"}})
+                              {"connectorId": 1, **tag, "meterStart": self._meter, "timestamp": self._now()},
+                              {**transaction, "idTagInfo": {"status": "Accepted"}})
         yield from self._status(1, "Charging")
         yield from self._asks("csms", "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": {
-            "chargingProfileId": 1, "transactionId": 4711, "stackLevel": 0, "chargingProfilePurpose": "TxProfile",
+            "chargingProfileId": 1, **transaction, "stackLevel": 0, "chargingProfilePurpose": "TxProfile",
             "chargingProfileKind": "Absolute", "chargingSchedule": {
                 "chargingRateUnit": "A", "startSchedule": self._now(),
                 "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16.0}, {"startPeriod": 3600, "limit": 10.5}]}}},
             {"status": "Accepted"})
-        for number in range(METER_VALUES):
+        for _ in range(METER_VALUES):
+            self._time += SAMPLE_S
+            self._meter += SAMPLE_WH
             message_id = next(self._ids)
-            yield "station", traffic.meter_values(message_id.encode(), self._now().encode(), number * 180)
-            yield "csms", traffic.result(message_id, {})
-        yield from self._asks("csms", "RemoteStopTransaction", {"transactionId": 4711}, {"status": "Accepted"})
+            yield self._time, "station", traffic.meter_values(
+                message_id.encode(), self._now().encode(), self._meter, self._transaction)
+            yield self._time + ANSWER_S, "csms", traffic.result(message_id, {})
+        yield from self._asks("csms", "RemoteStopTransaction", transaction, {"status": "Accepted"})
         yield from self._asks("station", "StopTransaction",
-                              {"transactionId": 4711, **tag, "meterStop": METER_VALUES * 180,
-                               "timestamp": self._now(), "reason": "Remote"}, {"idTagInfo": {"status": "Accepted"}})
+                              {**transaction, **tag, "meterStop": self._meter, "timestamp": self._now(),
+                               "reason": "Remote"}, {"idTagInfo": {"status": "Accepted"}})
         yield from self._status(1, "Finishing")
         yield from self._status(1, "Available")
 
@@ -97,14 +127,16 @@ class _Day:
 
     def _asks(self, caller: Side, action: str, request: dict[str, Any], response: dict[str, Any]) -> Iterator[Said]:
         message_id = next(self._ids)
-        yield caller, traffic.call(message_id, action, request)
-        yield OTHER_SIDE[caller], traffic.result(message_id, response)
+        yield self._time, caller, traffic.call(message_id, action, request)
+        yield self._time + ANSWER_S, OTHER_SIDE[caller], traffic.result(message_id, response)
+        self._time += 1
 
     def _refused(self, caller: Side, action: str, request: dict[str, Any]) -> Iterator[Said]:
         message_id = next(self._ids)
-        yield caller, traffic.call(message_id, action, request)
-        yield OTHER_SIDE[caller], b'[4,"%s","NotSupported","vendor is not known",{}]' % message_id.encode()
+        yield self._time, caller, traffic.call(message_id, action, request)
+        error = b'[4,"%s","NotSupported","vendor is not known",{}]' % message_id.encode()
+        yield self._time + ANSWER_S, OTHER_SIDE[caller], error
+        self._time += 1
 
     def _now(self) -> str:
-        second = next(self._seconds)
-        return f"2026-11-21T{9 + second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.000Z"
+        return f"{(BEGIN + timedelta(seconds=int(self._time))).replace(tzinfo=None).isoformat()}.000Z"

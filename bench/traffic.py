@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 _METER_VALUES = (
-    b'[2,"%s","MeterValues",{"connectorId":1,"transactionId":4711,"meterValue":[{"timestamp":"%s","sampledValue":['
+    b'[2,"%s","MeterValues",{"connectorId":1,"transactionId":%d,"meterValue":[{"timestamp":"%s","sampledValue":['
     b'{"value":"%d","context":"Sample.Periodic","measurand":"Energy.Active.Import.Register","location":"Outlet",'
     b'"unit":"Wh"},'
     b'{"value":"11040.0","context":"Sample.Periodic","measurand":"Power.Active.Import","unit":"W"},'
@@ -16,9 +16,9 @@ _METER_VALUES = (
 )
 
 
-def meter_values(message_id: bytes, timestamp: bytes, energy_wh: int) -> bytes:
+def meter_values(message_id: bytes, timestamp: bytes, energy_wh: int, transaction: int = 4711) -> bytes:
     """About 550 bytes: four measurands, as most stations report them each minute."""
-    return _METER_VALUES % (message_id, timestamp, energy_wh)
+    return _METER_VALUES % (message_id, transaction, timestamp, energy_wh)
 
 
 def call(message_id: str, action: str, payload: dict[str, Any]) -> bytes:

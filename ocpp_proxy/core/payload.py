@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ocpp_proxy.core.formats import is_iso_8601
@@ -30,9 +31,15 @@ def member(value: Any, *keys: str) -> Any:
     return value
 
 
+# The readers below go down the keys themselves: rules ask them dozens of times a frame.
+
+
 def text(value: Any, *keys: str) -> str | None:
-    found = member(value, *keys) if keys else value
-    return found if isinstance(found, str) else None
+    for key in keys:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value if isinstance(value, str) else None
 
 
 def kept(value: Any, *keys: str) -> str | None:
@@ -49,11 +56,14 @@ def folded(value: Any, *keys: str) -> str | None:
 
 def integer(value: Any, *keys: str) -> int | None:
     """A whole number, also one written with a point (1.0); true is none."""
-    found = member(value, *keys) if keys else value
-    if type(found) is int:
-        return found
-    if isinstance(found, (float, Decimal)) and found == found.__trunc__():
-        return int(found)
+    for key in keys:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    if type(value) is int:
+        return value
+    if isinstance(value, (float, Decimal)) and value == value.__trunc__():
+        return int(value)
     return None
 
 
@@ -83,8 +93,11 @@ def flag(value: Any, *keys: str) -> bool | None:
 
 def items(value: Any, *keys: str) -> list[Any]:
     """The list there, else an empty one."""
-    found = member(value, *keys) if keys else value
-    return found if isinstance(found, list) else []
+    for key in keys:
+        if not isinstance(value, dict):
+            return []
+        value = value.get(key)
+    return value if isinstance(value, list) else []
 
 
 def objects(value: Any, *keys: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -95,9 +108,14 @@ def objects(value: Any, *keys: str) -> Iterator[tuple[int, dict[str, Any]]]:
 def moment_us(value: Any, *keys: str) -> int | None:
     """A date and time as microseconds since 1970 in UTC, which one without a zone counts as."""
     found = text(value, *keys)
-    if found is None or not is_iso_8601(found) or found[:4] < _FIRST_YEAR:
+    return _moment_us(found) if found is not None and len(found) <= LONGEST_KEPT else None
+
+
+@lru_cache(maxsize=256)  # several rules ask for the times of the same frame
+def _moment_us(spelled: str) -> int | None:
+    if not is_iso_8601(spelled) or spelled[:4] < _FIRST_YEAR:
         return None
     try:
-        return Instant.parse(found.upper()).utc_us
+        return Instant.parse(spelled.upper()).utc_us
     except (ValueError, OverflowError):  # a second of 60, a fraction of a minute
         return None

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from ocpp_proxy.core.defects import DEFECTS
 from ocpp_proxy.core.frame import Side, Version
+from ocpp_proxy.core.vocabulary import ACTIONS
 from ocpp_proxy.rules import checks
 from ocpp_proxy.rules.bound import BoundRule
 from ocpp_proxy.rules.model import VERSIONS, Kind, Need, Rule
@@ -36,7 +37,7 @@ class RuleIndex:
     """The rules of one version, by defect code, id of the schema error, remark, or action and caller; and the functions
     of those written in Python and of sequences, by occasion."""
 
-    __slots__ = ("_listeners", "_resolved", "calls", "defects", "exchanges", "remarks", "schema")
+    __slots__ = ("_listeners", "_resolved", "_words", "calls", "defects", "exchanges", "remarks", "schema")
 
     def __init__(self, rules: Iterable[Rule], version: Version) -> None:
         self.defects: dict[str, BoundRule] = {}
@@ -46,6 +47,7 @@ class RuleIndex:
         self.exchanges: ByCall = {}
         self._listeners: dict[tuple[str, str, Side | None], list[Listener]] = {}
         self._resolved: dict[tuple[str, str, Side | None], tuple[Listener, ...]] = {}
+        self._words = frozenset((ANY, "ping", "pong", *ACTIONS[version]))
         for rule in rules:
             if version in rule.severities:
                 _FILERS[rule.given.kind](self, BoundRule(rule, version))
@@ -67,8 +69,8 @@ class RuleIndex:
         keys = dict.fromkeys(((kind, word, side), (kind, ANY, side), (kind, word, None), (kind, ANY, None)))
         found = [listener for one in keys for listener in self._listeners.get(one, ())]
         resolved = tuple(sorted(found, key=lambda one: one.bound is None))
-        if any(one in self._listeners for one in keys if one[1] != ANY) or word == ANY:
-            self._resolved[key] = resolved  # actions that nobody asks for are not kept: peers choose them
+        if word in self._words:  # others are not kept: peers choose them
+            self._resolved[key] = resolved
         return resolved
 
 
