@@ -28,6 +28,11 @@ from ocpp_proxy.rules.checks import monitoring2x as monitoring2x
 from ocpp_proxy.rules.checks import outbox as outbox
 from ocpp_proxy.rules.checks import remote2x as remote2x
 from ocpp_proxy.rules.checks import remote16 as remote16
+from ocpp_proxy.rules.checks import remote16_availability as remote16_availability
+from ocpp_proxy.rules.checks import remote16_data as remote16_data
+from ocpp_proxy.rules.checks import remote16_reset as remote16_reset
+from ocpp_proxy.rules.checks import remote16_state as remote16_state
+from ocpp_proxy.rules.checks import remote16_trigger as remote16_trigger
 from ocpp_proxy.rules.checks import reservation2x as reservation2x
 from ocpp_proxy.rules.checks import reservation16 as reservation16
 from ocpp_proxy.rules.checks import security as security
