@@ -49,6 +49,8 @@ from ocpp_proxy.rules.checks import status16_offline as status16_offline
 from ocpp_proxy.rules.checks import status16_sessions as status16_sessions
 from ocpp_proxy.rules.checks import transactions2x as transactions2x
 from ocpp_proxy.rules.checks import transactions16 as transactions16
+from ocpp_proxy.rules.checks import transactions16_invalid as transactions16_invalid
+from ocpp_proxy.rules.checks import transactions16_queue as transactions16_queue
 from ocpp_proxy.rules.checks import variables2x as variables2x
 from ocpp_proxy.rules.checks import websocket as websocket
 from ocpp_proxy.rules.checks import wishes as wishes

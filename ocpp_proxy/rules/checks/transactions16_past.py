@@ -18,7 +18,7 @@ from ocpp_proxy.core.record import Closed, FrameRecord
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction, same_start
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import CLOSED, OPENED, control, learn, message
+from ocpp_proxy.rules.occasions import CLOSED, OPENED, call, control, learn, message
 
 FRESH_S = 120.0        # a message whose own time is older than this may have waited
 NEAR_US = 60_000_000   # the proxy's clock and the station's may be so far apart
@@ -29,10 +29,12 @@ IN_TIME_S = 10.0       # an answer that takes longer may have come too late for 
 
 @dataclass(slots=True)
 class Coverage:
-    """`since`: when the station was first heard of; `hole`: when something was last missing."""
+    """`since`: when the station was first heard of; `hole`: when something was last missing; `stray`: when a
+    StopTransaction came last of which it is not clear what it ended."""
 
     since: float = inf
     hole: float = -inf
+    stray: float = -inf
 
 
 @learn(OPENED, message(), control())
@@ -50,6 +52,12 @@ def ended(now: Now) -> None:
         now.session.book(Coverage).hole = now.time
 
 
+@learn(call("StopTransaction"))
+def ended_something(now: Now) -> None:
+    if named(now) is None:
+        now.session.book(Coverage).stray = now.time
+
+
 def _after_hole(now: Now) -> bool:
     record, link = now.record, now.link
     return isinstance(record, FrameRecord) and link is not None and 0 < link.last_seq < record.seq - 1
@@ -59,6 +67,16 @@ def whole_since(now: Now, time: float) -> bool:
     """Whether everything that the station said and heard since then is on record."""
     book = now.session.book(Coverage)
     return book.since <= time and book.hole < time and not _after_hole(now)
+
+
+def certainly_open(now: Now, transaction: Transaction) -> bool:
+    """Whether a transaction that has no end has none indeed: its start was answered, it was not refused, and nothing is
+    missing since."""
+    if not transaction.open or transaction.start is None or transaction.confirmed is None:
+        return False
+    if transaction.status not in (None, "Accepted") or now.session.book(Coverage).stray > transaction.start_time:
+        return False
+    return whole_since(now, transaction.start_time)
 
 
 def may_have_waited(now: Now, at_us: int | None) -> bool:
@@ -83,6 +101,11 @@ def was_before(at_us: int | None, other_us: int | None, slack_s: float = 2.0) ->
     if at_us is None or other_us is None:
         return False
     return within(other_us - at_us - round(slack_s * 1e6), LONGEST_US)
+
+
+def wall_us(now: Now, time: float) -> int:
+    """What the proxy's wall clock showed at a time of the capture's clock."""
+    return now.at.utc_us - round((now.time - time) * 1e6)
 
 
 def known_start(now: Now) -> Transaction | None:
@@ -121,4 +144,4 @@ def about(seconds: float) -> str:
     for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"about {round(seconds / size)} {name}"
-    return f"about {max(round(seconds, -1), 1):.0f} s"
+    return f"about {round(seconds, -1):.0f} s" if seconds >= 10 else "less than 10 s"

@@ -1,0 +1,287 @@
+"""The station's queue of messages about transactions in 1.6: in which order they come, and how often.
+
+Decides which of them are not acknowledged yet, whether a newer one overtakes, and whether what failed is sent again as
+configured. The same content with another message id is the same message. Refuses to know how long a station waits for
+an answer: up to IN_TIME_S it certainly waits, after `answer_fail_s` it certainly does not.
+
+Source: OCPP 1.6 edition 2 sections 3.7, 3.7.1, 9.1.31 and 9.1.32; OCPP-J 1.6 errata 3.3 (a failure is a CALLERROR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ocpp_proxy.core.frame import CallResult
+from ocpp_proxy.core.occasion import FrameRef
+from ocpp_proxy.core.payload import folded, integer, items, moment_us, number, objects, text
+from ocpp_proxy.rules.checks.transactions16_past import IN_TIME_S, NEAR_US, about, may_have_waited
+from ocpp_proxy.rules.now import Deadline, Hit, Now
+from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
+from ocpp_proxy.rules.place import place_of
+
+QUEUED = ("StartTransaction", "StopTransaction", "MeterValues")
+BILLED = QUEUED[:2]
+WAITING_KEPT = 32
+DONE_KEPT = 64
+JITTER_US = 10_000_000   # two connectors may note the same moment so far apart
+DRAINING_S = 30.0        # after an old message, others may follow
+MARGIN_S = 60.0          # for whatever else the station has to do before it sends again
+NEVER_S = 900.0          # how long to wait for it where the interval is not known
+
+Failure: TypeAlias = Literal["error", "link"]
+
+
+@dataclass(slots=True)
+class Message:
+    """One that is not acknowledged. `ref` and `time`: of the last time it was sent; `at_us`: its own time; `failures`:
+    how often it has failed so far; `failure`: how at last, None while its answer may still come; `overtaken`: a newer
+    one that was sent meanwhile; `told`: that was told already; `certain`: the time waited is the station's own."""
+
+    action: str
+    message_id: str
+    ref: FrameRef
+    time: float
+    at_us: int | None
+    failures: int = 0
+    failure: Failure | None = None
+    overtaken: FrameRef | None = None
+    told: bool = False
+    certain: bool = True
+
+
+@dataclass(slots=True)
+class Queue:
+    """`waiting`: by identity, oldest first; `done`: identities of those acknowledged last; `newest`: the one with the
+    latest time of its own; `old`: when one came last that had waited."""
+
+    waiting: dict[Hashable, Message] = field(default_factory=dict)
+    done: dict[Hashable, None] = field(default_factory=dict)
+    newest: Message | None = None
+    old: float | None = None
+
+
+def identity(now: Now) -> Hashable:
+    """What stays the same when a message is sent again."""
+    request, at = now.request, own_time(now.request)
+    if at is None:
+        return now.action, hash(now.exchange.call.raw.partition(b"{")[2]) if now.exchange is not None else None
+    numbers = (integer(request, "connectorId"), integer(request, "transactionId"), folded(request, "idTag"))
+    meter = number(request, "meterStart"), number(request, "meterStop")
+    return now.action, at, *numbers, *meter, len(items(request, "meterValue"))
+
+
+def own_time(request: Any) -> int | None:
+    """When what the message tells of was; the last sample of MeterValues."""
+    at_us = moment_us(request, "timestamp")
+    if at_us is not None:
+        return at_us
+    return max((at for _, one in objects(request, "meterValue") if (at := moment_us(one, "timestamp")) is not None),
+               default=None)
+
+
+def contexts(request: Any) -> set[str | None]:
+    return {text(sample, "context") for _, one in objects(request, "meterValue")
+            for _, sample in objects(one, "sampledValue")}
+
+
+def is_queued(now: Now) -> bool:
+    """Whether the message belongs in the queue: one that was triggered does not, nor what this program made up, nor
+    what cannot be read."""
+    exchange = now.exchange
+    if exchange is None or now.injected or exchange.withheld or not isinstance(now.request, dict):
+        return False
+    return "Trigger" not in contexts(now.request)
+
+
+@learn(call(*QUEUED, retries=True))
+def sent(now: Now) -> None:
+    exchange = now.exchange
+    if exchange is None or not is_queued(now):
+        return
+    book, key, at_us = now.session.book(Queue), identity(now), own_time(now.request)
+    message = book.waiting.get(key)
+    if message is None:
+        for other in book.waiting.values():
+            other.overtaken = other.overtaken or now.ref
+        message = book.waiting[key] = Message(now.action, exchange.message_id, now.ref, now.time, at_us)
+        if len(book.waiting) > WAITING_KEPT:
+            del book.waiting[next(iter(book.waiting))]
+    elif message.failure is None:
+        message.failures += 1  # no answer came
+    message.ref, message.time, message.failure, message.overtaken = now.ref, now.time, None, None
+    message.certain = now.called_time - now.time < 1.0
+    if at_us is not None and at_us <= now.at.utc_us + NEAR_US and (
+        book.newest is None or book.newest.at_us is None or at_us > book.newest.at_us
+    ):
+        book.newest = Message(now.action, exchange.message_id, now.ref, now.time, at_us)
+    if may_have_waited(now, at_us):
+        book.old = now.time
+
+
+@learn(answer(*QUEUED))
+def answered(now: Now) -> None:
+    book, key = now.session.book(Queue), identity(now)
+    message = book.waiting.get(key)
+    if message is None:
+        return
+    if not isinstance(now.frame, CallResult):
+        message.failures += 1
+        message.failure = "error"
+        return
+    for other in list(book.waiting):
+        if other == key:
+            break
+        if book.waiting[other].overtaken is not None and book.waiting[other].told:
+            del book.waiting[other]  # given up, as far as can be seen
+    del book.waiting[key]
+    book.done[key] = None
+    if len(book.done) > DONE_KEPT:
+        del book.done[next(iter(book.done))]
+
+
+@learn(CLOSED)
+def cut_off(now: Now) -> None:
+    for message in now.session.book(Queue).waiting.values():
+        if message.failure is None and message.ref.connection == now.connection:
+            message.failure = "link"
+
+
+def unsettled(now: Now) -> bool:
+    """Whether messages about transactions may still be on their way. One that others have overtaken need not."""
+    book = now.session.book(Queue)
+    draining = book.old is not None and now.time - book.old < DRAINING_S
+    return draining or any(one.overtaken is None for one in book.waiting.values())
+
+
+def _attempts(now: Now) -> int | None:
+    return now.session.settings.integer("TransactionMessageAttempts")
+
+
+def _interval_s(now: Now) -> int | None:
+    return now.session.settings.integer("TransactionMessageRetryInterval")
+
+
+# Order
+
+
+@check("tx-order", call(*QUEUED, retries=True))
+def order(now: Now) -> Iterator[Hit]:
+    book = now.session.book(Queue)
+    if not is_queued(now):
+        return
+    key = identity(now)
+    again = book.waiting.get(key)
+    if again is not None:
+        yield from _sent_again(now, again)
+        return
+    if key in book.done or now.retry:
+        return
+    for older in book.waiting.values():
+        if older.told or (now.exchange is not None and now.exchange.message_id == older.message_id):
+            continue  # one id for two messages is another matter
+        if (how := _overtaken(now, older)) is not None:
+            older.told = True
+            case = "link" if older.failure == "link" else None
+            yield now.hit(f"{now.action} sent before {older.action}, which is older and {how}", also=[older.ref],
+                          case=case)
+            return
+    yield from _out_of_time(now, book)
+
+
+def _sent_again(now: Now, message: Message) -> Iterator[Hit]:
+    """One that was overtaken had not been given up."""
+    if message.overtaken is not None and not message.told and message.failure != "link":
+        message.told = True
+        yield now.hit(f"Sent before {message.action}, which is older, had failed and was sent again later",
+                      frame=message.overtaken, also=[message.ref])
+
+
+def _overtaken(now: Now, older: Message) -> str | None:
+    """How the older one stands, where this one has to wait for it."""
+    waited_s = now.time - older.time
+    attempts = _attempts(now)
+    if older.failure is None and waited_s < IN_TIME_S:
+        return "not answered yet" if older.certain and older.ref.connection == now.connection else None
+    if older.failure == "link":
+        return "was not answered when the link was lost" if older.action in BILLED else None
+    failures = older.failures + (older.failure is None)
+    if attempts is None or failures >= attempts or waited_s < (0 if older.failure else now.bounds.answer_fail_s):
+        return None
+    return f"has to be sent again, TransactionMessageAttempts being {attempts}"
+
+
+def _out_of_time(now: Now, book: Queue) -> Iterator[Hit]:
+    """A message from a time offline, after one that is newer."""
+    newest, at_us = book.newest, own_time(now.request)
+    if newest is None or newest.at_us is None or at_us is None or "Sample.Clock" in contexts(now.request):
+        return
+    if newest.ref.connection != now.connection or newest.at_us - at_us < JITTER_US:
+        return
+    if now.session.links.offline_at(at_us) is not None:
+        yield now.hit(f"{now.action} from a time offline, sent after {newest.action}, which is newer",
+                      also=[newest.ref])
+
+
+# Sending again
+
+
+@check("tx-retry-backoff", call(*QUEUED, retries=True))
+def backoff(now: Now) -> Iterator[Hit]:
+    message = now.session.book(Queue).waiting.get(identity(now)) if is_queued(now) else None
+    if message is None or message.failure == "link" or message.ref.connection != now.connection:
+        return
+    failures, attempts, interval_s = message.failures + (message.failure is None), _attempts(now), _interval_s(now)
+    if attempts is None and interval_s is None:
+        yield from now.unknown("TransactionMessageAttempts and TransactionMessageRetryInterval were not seen")
+        return
+    if attempts is not None and 0 < attempts <= failures:
+        yield now.hit(f"{now.action} sent again although it has failed as often as TransactionMessageAttempts allows",
+                      expected=attempts, also=[message.ref])
+    wait_s = (interval_s or 0) * failures
+    waited_s = now.time - message.time
+    if waited_s + now.bounds.tolerance_s(wait_s) < wait_s:
+        yield now.hit(f"{now.action} sent again after {about(waited_s)}; after {_times(failures)} it has to wait "
+                      f"{wait_s} s", expected=wait_s, also=[message.ref])
+
+
+def _times(failures: int) -> str:
+    return "one failure" if failures == 1 else f"{failures} failures"
+
+
+@check("tx-retry-missing", call(*BILLED, retries=True))
+def awaited(now: Now) -> None:
+    now.cancel(identity(now))
+    message = now.session.book(Queue).waiting.get(identity(now))
+    if is_queued(now):
+        failures = message.failures + (message.failure is None) if message is not None else 0
+        _await_another(now, failures + 1, now.bounds.answer_fail_s, "was not answered")
+
+
+@check("tx-retry-missing", answer(*BILLED))
+def failed(now: Now) -> None:
+    key = identity(now)
+    message = now.session.book(Queue).waiting.get(key)
+    now.cancel(key)
+    if message is not None and now.error is not None and now.session.registration.status in (None, "Accepted"):
+        _await_another(now, message.failures + 1, 0.0, "was answered with CALLERROR")
+
+
+def _await_another(now: Now, failures: int, after_s: float, how: str) -> None:
+    attempts, interval_s = _attempts(now), _interval_s(now)
+    if attempts is not None and failures >= attempts:
+        return
+    wait_s = NEVER_S if interval_s is None else interval_s * failures + now.bounds.tolerance_s(interval_s * failures)
+    now.later(after_s + wait_s + MARGIN_S, not_sent_again, key=identity(now), data=(how, attempts),
+              place=place_of(now, call=True))
+
+
+def not_sent_again(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    how, attempts = deadline.data
+    action = deadline.place.action
+    if attempts is None:
+        yield now.hit(f"{action} {how} and was not sent again", case="unknown", place=deadline.place, by="station")
+    else:
+        yield now.hit(f"{action} {how} and was not sent again, though TransactionMessageAttempts is {attempts}",
+                      place=deadline.place, by="station")
