@@ -17,7 +17,8 @@ from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, moment_us, objects, text
 from ocpp_proxy.core.station.connectors import CONNECTORS_KEPT, STATION, Place, Reservation, availability_place
 from ocpp_proxy.rules.checks.boot2x_standing import BOOT, UNACCEPTED, Standing, settled, tells_of_boot
-from ocpp_proxy.rules.now import Deadline, Hit, Now
+from ocpp_proxy.rules.checks.busy2x import busy
+from ocpp_proxy.rules.now import Deadline, Hit, Now, Overdue
 from ocpp_proxy.rules.occasions import OPENED, answer, call, check, learn
 
 STATUSES = ("StatusNotification", "NotifyEvent")
@@ -123,16 +124,12 @@ def unreported(now: Now, deadline: Deadline) -> Iterator[Hit]:
                       place=deadline.place, by="station", connector=_evse(missing))
 
 
-def _given_time(now: Now, deadline: Deadline, then: object) -> bool:
-    """More time for a station that waits for an answer of the CSMS, or has other things to send first."""
-    wait, link = deadline.data, now.link
-    if link is None or wait.rounds == 0:
+def _given_time(now: Now, deadline: Deadline, then: Overdue) -> bool:
+    """More time for a station that has other things to send first."""
+    wait = deadline.data
+    if wait.rounds == 0 or not busy(now, now.bounds.status_s):
         return False
-    called = link.called.get("station", 0.0)
-    if called <= link.heard.get("csms", 0.0) and now.time - called > now.bounds.status_s:
-        return False
-    now.later(now.bounds.status_s, then, data=wait._replace(rounds=wait.rounds - 1),  # type: ignore[arg-type]
-              place=deadline.place)
+    now.later(now.bounds.status_s, then, data=wait._replace(rounds=wait.rounds - 1), place=deadline.place)
     return True
 
 
