@@ -313,7 +313,8 @@ def test_a_rule_that_saw_nothing_to_judge_says_so(wire):
 
 def test_a_rule_that_is_off_says_why():
     pipeline = Pipeline(BARE, SCHEMAS)
-    assert pipeline.skipped()[0] == {"rule": "boot-missing-iccid", "reason": "not in force without --profile default"}
+    assert pipeline.skipped()[0] == {
+        "rule": "boot-missing-iccid", "reason": "not in force without --profile default or greenflux"}
     pipeline = Pipeline(RULES, SCHEMAS, site=frozenset({"no-sim"}))
     assert pipeline.skipped()[0] == {"rule": "boot-missing-iccid", "reason": "the site is declared no-sim"}
 
