@@ -1,6 +1,209 @@
-"""What the JSON schemas do not say of payloads.
+"""What the JSON schemas do not say of payloads: characters, numbers, connectors.
 
-Source: OCPP 1.6 edition 2 chapters 2, 3 and 7; OCPP 2.0.1 Part 2, primitive datatypes.
+Whole payloads are walked only where a look at the raw bytes says that there may be something to find.
+
+Source: OCPP 1.6 edition 2 sections 2.2 (CiString), 3.8 (connectors), 7.43 and 7.49 (sampled values) and chapter 6; OCPP
+2.0.1 and 2.1 Part 2 section 2.1.4 (integer, decimal); OCPP-J 1.6 errata 2.4 and 2.5 (integers).
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from ocpp_proxy.core.frame import Call, CallResult, Send, Version
+from ocpp_proxy.core.payload import integer, number, objects, text
+from ocpp_proxy.rules.now import Hit, Now
+from ocpp_proxy.rules.occasions import answer, call, check
+
+EVERY = (*call(), *call(by="csms"), *answer(), *answer(by="csms"))
+FROM_CSMS = (*call(by="csms"), *answer())
+
+INT32 = 2**31 - 1
+DECIMALS = 6
+
+_TEN_DIGITS_OR_NEGATIVE = re.compile(rb"[:\[,]\s*(?:-|\d{10}|[\d.]+[eE])")
+_SEVEN_DECIMALS = re.compile(rb"[:\[,]\s*-?\d+(?:\.\d{7}|(?:\.\d+)?[eE]-)")
+_WHOLE_WITH_POINT = re.compile(rb"[:\[,]\s*-?\d+(?:\.0*[\s,}\]]|(?:\.\d+)?[eE])")
+
+# The fields that are integers wherever they occur in a version.
+_IN_2X = frozenset((
+    "bulkSoC", "cause", "chargingPriority", "chargingProfileId", "configurationSlot", "connectorId", "ePriceLevel",
+    "eventId", "evseId", "fullSoC", "id", "interval", "maxScheduleTuples", "messageTimeout", "multiplier",
+    "numEPriceLevels", "numberOfPhasesUsed", "numberPhases", "phaseToUse", "remoteStartId", "requestId",
+    "reservationId", "retries", "retryInterval", "securityProfile", "seqNo", "severity", "simPin", "stackLevel",
+    "startPeriod", "stateOfCharge", "timeSpentCharging", "variableMonitoringId", "versionNumber",
+))  # fmt: skip
+INTEGERS: Mapping[Version, frozenset[str]] = {
+    "1.6": frozenset((
+        "chargingProfileId", "connectorId", "duration", "id", "interval", "listVersion", "meterStart", "meterStop",
+        "numberPhases", "requestId", "reservationId", "retries", "retryInterval", "stackLevel", "startPeriod",
+        "transactionId",
+    )),
+    "2.0.1": _IN_2X | {
+        "amount", "amountMultiplier", "cableMaxCurrent", "duration", "energyAmount", "evEnergyCapacity", "evMaxCurrent",
+        "evMaxPower", "evMaxVoltage", "evMinCurrent", "start",
+    },
+    "2.1": _IN_2X | {
+        "carbonDioxideEmission", "dynUpdateInterval", "evseIds", "exponent", "maxElements", "maxOfflineDuration",
+        "maxSoC", "numberOfPriceLevels", "overstayTimeThreshold", "pending", "priceLevel", "priority",
+        "randomizedDelay", "signal", "soc", "targetSoC", "timeout",
+    },
+}  # fmt: skip
+NOT_NEGATIVE = frozenset({"seqNo", "evseId", "connectorId", "requestId"})
+
+# CiStrings of 1.6. What is free text in all but name is looked at with less severity, `value` of a key among it.
+CI_STRINGS = frozenset((
+    "idTag", "parentIdTag", "chargePointVendor", "chargePointModel", "chargePointSerialNumber", "chargeBoxSerialNumber",
+    "firmwareVersion", "iccid", "imsi", "meterType", "meterSerialNumber", "key", "unknownKey", "vendorId", "messageId",
+    "fileName",
+))  # fmt: skip
+FREE_TEXTS = frozenset({"info", "vendorErrorCode", "value"})
+_FREE_FORM = frozenset({"customData"})
+_DATA = frozenset({"customData", "data"})  # of a DataTransfer, which may hold anything
+
+
+def payload(now: Now) -> Any:
+    """The payload of the frame that has just passed, None where it has none."""
+    frame = now.frame
+    return frame.payload if isinstance(frame, (Call, CallResult, Send)) else None
+
+
+def leaves(value: Any, skipped: frozenset[str] = _FREE_FORM) -> Iterator[tuple[str, str, Any]]:
+    """Everything in a payload that is no object and no list: pointer, name of the member that holds it, value. Members
+    called as in `skipped` are passed over."""
+    stack: list[tuple[str, str, Any]] = [("", "", value)]
+    while stack:
+        pointer, name, found = stack.pop()
+        if isinstance(found, dict):
+            stack += [(f"{pointer}/{_escaped(key)}", key, inner) for key, inner in reversed(found.items())
+                      if key not in skipped]
+        elif isinstance(found, list):
+            stack += [(f"{pointer}/{place}", name, inner) for place, inner in reversed(list(enumerate(found)))]
+        else:
+            yield pointer, name, found
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _found(now: Now, hint: re.Pattern[bytes]) -> Iterator[tuple[str, str, Any]]:
+    """The leaves of a payload in whose bytes there is the hint."""
+    if now.frame is None or hint.search(now.frame.raw) is None:
+        return iter(())
+    return leaves(payload(now), _DATA if now.action == "DataTransfer" else _FREE_FORM)
+
+
+# Numbers
+
+
+@check("schema-range-201", EVERY)
+def range_2x(now: Now) -> Iterator[Hit]:
+    integers = INTEGERS[now.version]
+    for pointer, name, value in _found(now, _TEN_DIGITS_OR_NEGATIVE):
+        found = integer(value) if name in integers else None
+        if found is None or any(error.pointer == pointer for error in now.schema_errors):
+            continue
+        if not -INT32 - 1 <= found <= INT32:
+            yield now.hit(f"{name} is larger than the 31 bits and the sign of an integer hold", pointer,
+                          expected=f"{-INT32 - 1} to {INT32}")
+        elif found < 0 and (name in NOT_NEGATIVE or pointer.endswith("/evse/id")):
+            yield now.hit(f"{name} is negative", pointer, seen=found, expected="0 or more")
+
+
+@check("schema-decimal-6", FROM_CSMS)
+def decimals_2x(now: Now) -> Iterator[Hit]:
+    for pointer, name, value in _found(now, _SEVEN_DECIMALS):
+        found = number(value)
+        if found is not None and _decimals(found) > DECIMALS:
+            yield now.hit(f"{name} has more than six decimal places", pointer, expected="six decimal places at most")
+
+
+def _decimals(value: Any) -> int:
+    exponent = Decimal(str(value)).as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
+
+
+@check("schema-int-as-float", EVERY)
+def whole_with_point(now: Now) -> Iterator[Hit]:
+    integers = INTEGERS[now.version]
+    for pointer, name, value in _found(now, _WHOLE_WITH_POINT):
+        if name in integers and isinstance(value, (float, Decimal)) and integer(value) is not None:
+            yield now.hit(f"The integer {name} is written with a decimal point or an exponent", pointer)
+
+
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
+_WITH_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+
+
+@check("schema-meter-value-number", call("MeterValues", "StopTransaction"))
+def meter_value(now: Now) -> Iterator[Hit]:
+    name = "meterValue" if now.action == "MeterValues" else "transactionData"
+    for place, reading in objects(now.request, name):
+        for number_, sample in objects(reading, "sampledValue"):
+            value, pointer = text(sample, "value"), f"/{name}/{place}/sampledValue/{number_}/value"
+            if value is None:
+                continue
+            if sample.get("format", "Raw") == "Raw":
+                if _WITH_COMMA.fullmatch(value):
+                    yield now.hit("A meter reading has a decimal comma", pointer, expected="a decimal point")
+                elif not _NUMBER.fullmatch(value):
+                    yield now.hit("A meter reading is no number", pointer, seen=value[:40], expected="a number")
+            elif sample["format"] == "SignedData" and not _HEX.fullmatch(value):
+                yield now.hit("A signed meter reading is not written in hexadecimal digits", pointer, case="signed",
+                              expected="hexadecimal digits")
+
+
+# Characters
+
+
+@check("schema-printable-ascii", EVERY)
+def printable(now: Now) -> Iterator[Hit]:
+    raw = now.frame.raw if now.frame is not None else b""
+    if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw:
+        return
+    for pointer, name, value in leaves(payload(now), _DATA if now.action == "DataTransfer" else _FREE_FORM):
+        if not isinstance(value, str) or (value.isascii() and value.isprintable()):
+            continue
+        if name in CI_STRINGS or (name in FREE_TEXTS and "sampledValue" not in pointer):
+            yield now.hit(f"{name} holds other characters than printable ASCII", pointer, seen=value[:80],
+                          case="free-text" if name in FREE_TEXTS else None)
+
+
+# Connectors
+
+_LEAST: Mapping[str, int] = {
+    "ChangeAvailability": 0, "ClearChargingProfile": 0, "ExtendedTriggerMessage": 0, "GetCompositeSchedule": 0,
+    "MeterValues": 0, "RemoteStartTransaction": 1, "ReserveNow": 0, "SetChargingProfile": 0, "StartTransaction": 1,
+    "StatusNotification": 0, "TriggerMessage": 0, "UnlockConnector": 1,
+}  # fmt: skip
+
+
+@check("schema-range-connector", call("MeterValues", "StartTransaction", "StatusNotification"),
+       call(*(_LEAST.keys() - {"MeterValues", "StartTransaction", "StatusNotification"}), by="csms"))
+def connector_range(now: Now) -> Iterator[Hit]:
+    yield from _connector(now, now.request, _LEAST.get(now.action, 0))
+
+
+@check("schema-range-connector", answer("GetCompositeSchedule", by="csms"))
+def connector_answered(now: Now) -> Iterator[Hit]:
+    yield from _connector(now, now.response, 0)
+
+
+def _connector(now: Now, where: Any, least: int) -> Iterator[Hit]:
+    found, most = integer(where, "connectorId"), now.session.settings.integer("NumberOfConnectors")
+    if found is None:
+        return
+    if found < least:
+        yield now.hit(f"{now.action} is about connector {found}", "/connectorId", seen=found,
+                      expected=f"{least} or more")
+    elif most is not None and 0 < most < found:
+        yield now.hit(f"{now.action} is about connector {found}, and the station has {most} (NumberOfConnectors)",
+                      "/connectorId", seen=found, expected=f"{least} to {most}")
+
+
+__all__ = ["EVERY", "leaves", "payload"]

@@ -1,0 +1,126 @@
+"""Required texts that are there and say nothing, which the JSON schemas let pass.
+
+Left out are texts that may be empty by their meaning: values of settings and variables, texts of signed meter values,
+EXI messages, customer information, answers that repeat what was asked, and tokens of type NoAuthorization.
+
+Source: OCPP 1.6 edition 2 chapters 6 and 7; Improved security for OCPP 1.6-J edition 3 chapters 5 and 6; OCPP 2.0.1 and
+2.1 Part 2 chapters 1 and 2 (cardinality 1..1); C02.FR.01 of both (NoAuthorization).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from ocpp_proxy.core.frame import CallResult
+from ocpp_proxy.rules.checks.content import EVERY, payload
+from ocpp_proxy.rules.expect import lookup, lookup_all, tokens_of
+from ocpp_proxy.rules.now import Hit, Now
+from ocpp_proxy.rules.occasions import check
+
+Paths: TypeAlias = "tuple[tuple[str, ...], ...]"
+
+_EMPTY = re.compile(rb'[:\[,]\s*"\s*"')
+
+
+def _table(lines: str) -> Mapping[str, Paths]:
+    """A line an action: its name and the pointers to its required texts."""
+    rows = (line.split() for line in lines.strip().splitlines())
+    return {action: tuple(map(tokens_of, pointers)) for action, *pointers in rows}
+
+
+_CALLS_16 = _table("""
+Authorize /idTag
+BootNotification /chargePointVendor /chargePointModel
+CertificateSigned /certificateChain
+ChangeConfiguration /key
+DataTransfer /vendorId
+DeleteCertificate /certificateHashData/issuerNameHash /certificateHashData/issuerKeyHash
+GetConfiguration /key/*
+GetLog /log/remoteLocation
+InstallCertificate /certificate
+RemoteStartTransaction /idTag
+ReserveNow /idTag
+SecurityEventNotification /type
+SendLocalList /localAuthorizationList/*/idTag
+SignCertificate /csr
+SignedUpdateFirmware /firmware/location /firmware/signingCertificate /firmware/signature
+StartTransaction /idTag
+""")
+_ANSWERS_16 = _table("""
+GetConfiguration /configurationKey/*/key
+GetInstalledCertificateIds /certificateHashData/*/issuerNameHash /certificateHashData/*/issuerKeyHash
+""")
+_CALLS_2X = _table("""
+Authorize /idToken/idToken
+BootNotification /chargingStation/model /chargingStation/vendorName
+CertificateSigned /certificateChain
+ChangeTransactionTariff /transactionId /tariff/tariffId /tariff/currency
+ClearedChargingLimit /chargingLimitSource
+CostUpdated /transactionId
+DataTransfer /vendorId
+DeleteCertificate /certificateHashData/issuerNameHash /certificateHashData/issuerKeyHash
+GetLog /log/remoteLocation
+GetMonitoringReport /componentVariable/*/component/name /componentVariable/*/variable/name
+GetReport /componentVariable/*/component/name /componentVariable/*/variable/name
+GetVariables /getVariableData/*/component/name /getVariableData/*/variable/name
+InstallCertificate /certificate
+NotifyEvent /eventData/*/component/name /eventData/*/variable/name
+NotifyMonitoringReport /monitor/*/component/name /monitor/*/variable/name
+NotifyPriorityCharging /transactionId
+NotifyReport /reportData/*/component/name /reportData/*/variable/name
+PublishFirmware /location /checksum
+RequestStartTransaction /idToken/idToken /groupIdToken/idToken
+RequestStopTransaction /transactionId
+ReserveNow /idToken/idToken /groupIdToken/idToken
+SecurityEventNotification /type
+SendLocalList /localAuthorizationList/*/idToken/idToken
+SetDefaultTariff /tariff/tariffId /tariff/currency
+SetDisplayMessage /message/message/content
+SetNetworkProfile /connectionData/ocppCsmsUrl
+SetVariableMonitoring /setMonitoringData/*/component/name /setMonitoringData/*/variable/name
+SetVariables /setVariableData/*/component/name /setVariableData/*/variable/name
+SignCertificate /csr
+TransactionEvent /transactionInfo/transactionId /idToken/idToken
+UnpublishFirmware /checksum
+UpdateFirmware /firmware/location
+UsePriorityCharging /transactionId
+""")
+_ANSWERS_2X = _table("""
+Authorize /idTokenInfo/groupIdToken/idToken
+GetInstalledCertificateIds /certificateHashDataChain/*/certificateHashData/issuerNameHash
+TransactionEvent /idTokenInfo/groupIdToken/idToken
+""")
+_REASON: Paths = (("statusInfo", "reasonCode"),)
+
+
+@check("schema-empty-string", EVERY)
+def empty_text(now: Now) -> Iterator[Hit]:
+    if now.frame is None or _EMPTY.search(now.frame.raw) is None:
+        return
+    found = payload(now)
+    for path in _paths(now):
+        for pointer, value in lookup_all(found, path):
+            if isinstance(value, str) and not value.strip() and not _needs_no_token(found, pointer):
+                state = "blank" if value else "empty"
+                yield now.hit(f"The required {_name(path)} is {state}", pointer, seen=value, expected="a text")
+
+
+def _paths(now: Now) -> Paths:
+    answered, old = isinstance(now.frame, CallResult), now.version == "1.6"
+    if old:
+        return (_ANSWERS_16 if answered else _CALLS_16).get(now.action, ())
+    return (*_ANSWERS_2X.get(now.action, ()), *_REASON) if answered else _CALLS_2X.get(now.action, ())
+
+
+def _name(path: tuple[str, ...]) -> str:
+    return next(part for part in reversed(path) if part != "*")
+
+
+def _needs_no_token(found: Any, pointer: str) -> bool:
+    """Whether it is the text of a token that stands for nobody."""
+    if not pointer.endswith("/idToken"):
+        return False
+    kind = lookup(found, (*tokens_of(pointer)[:-1], "type"))
+    return bool(kind == "NoAuthorization")
