@@ -153,8 +153,9 @@ class DeviceModel:
 
 
 def _echo(asked: Payload) -> Payload:
-    kept = ("component", "variable", "attributeType")
-    return {key: asked[key] for key in kept if key in asked}
+    """What a result repeats of the question; one without an attributeType was about Actual (B05.FR.12, B06.FR.11)."""
+    return {"component": asked["component"], "variable": asked["variable"],
+            "attributeType": asked.get("attributeType", "Actual")}
 
 
 def controllers() -> Iterator[Variable]:
