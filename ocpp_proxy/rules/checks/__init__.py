@@ -18,6 +18,7 @@ from ocpp_proxy.rules.checks import boot16_boots as boot16_boots
 from ocpp_proxy.rules.checks import certificates16 as certificates16
 from ocpp_proxy.rules.checks import clock as clock
 from ocpp_proxy.rules.checks import clock_heartbeat as clock_heartbeat
+from ocpp_proxy.rules.checks import clock_skew as clock_skew
 from ocpp_proxy.rules.checks import configuration16 as configuration16
 from ocpp_proxy.rules.checks import content as content
 from ocpp_proxy.rules.checks import content_required as content_required

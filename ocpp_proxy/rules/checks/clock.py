@@ -1,6 +1,165 @@
-"""Heartbeats, and the clocks of both sides.
+"""Dates and times as they are written, and their order.
 
-Source: OCPP 1.6 edition 2 sections 3.15, 4.2 and 4.6; OCPP 2.0.1 Part 2 G02.
+Refuses to hold them against a clock (`clock_skew`).
+
+Source: OCPP 1.6 edition 2 sections 3.7, 3.14 and 3.15; OCPP 2.0.1 and 2.1 Part 2 section 3.1.
 """
 
 from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ocpp_proxy.core.formats import is_iso_8601
+from ocpp_proxy.core.frame import Call, CallResult, Frame, Send
+from ocpp_proxy.core.occasion import FrameRef
+from ocpp_proxy.core.payload import integer, moment_us, objects
+from ocpp_proxy.core.station.transactions import UNKNOWN
+from ocpp_proxy.rules.now import Hit, Now
+from ocpp_proxy.rules.occasions import call, check, message
+
+# Fields of type dateTime, in the schemas of all versions; none of these names is that of another text.
+DATE_TIMES = frozenset((
+    "basetime", "cacheExpiryDateTime", "currentTime", "departureTime", "dynUpdateTime", "endDateTime", "expiryDate",
+    "expiryDateTime", "generatedAt", "installDateTime", "latestTimestamp", "nextUpdate", "oldestTimestamp",
+    "productionDate", "retrieveDate", "retrieveDateTime", "scheduleStart", "settlementTime", "startDateTime",
+    "startPeriod", "startSchedule", "startTime", "stopTime", "timeAnchor", "timeBase", "timestamp", "validFrom",
+    "validTo",
+))  # fmt: skip
+CUSTOM = "customData"
+DEEPEST = 16
+DECIMALS_MOST = 3
+STEP_BACK_S = 10.0  # samples of two kinds may cross, and a clock may be set by a little
+TRANSACTIONS_KEPT = 64
+TIMES_KEPT = 8
+
+# A frame that holds none of these needs no closer look.
+_ZONELESS = re.compile(rb'[Tt][0-9]{2}:?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]+)?)?"')
+_FRACTIONAL = re.compile(rb"[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}[.,][0-9]{4}")
+_FRACTION = re.compile(r"[.,]([0-9]+)")
+_DIGIT = re.compile(r"[0-9]")
+
+
+def payload_of(frame: Frame | None) -> Any:
+    return frame.payload if isinstance(frame, (Call, CallResult, Send)) else None
+
+
+def date_times(payload: Any, pointer: str = "", depth: int = 0) -> Iterator[tuple[str, str, str]]:
+    """Each field of type dateTime, as pointer, name and text, whatever the text is."""
+    if depth > DEEPEST:
+        return
+    if isinstance(payload, list):
+        for place, item in enumerate(payload):
+            if isinstance(item, (dict, list)):
+                yield from date_times(item, f"{pointer}/{place}", depth + 1)
+    elif isinstance(payload, dict):
+        for key, value in payload.items():
+            if isinstance(value, str) and key in DATE_TIMES:
+                yield f"{pointer}/{key}", key, value
+            elif isinstance(value, (dict, list)) and key != CUSTOM:
+                yield from date_times(value, f"{pointer}/{key}", depth + 1)
+
+
+def has_zone(text: str) -> bool:
+    """Whether a date and time says where it is."""
+    clock = text.upper().partition("T")[2]
+    return clock.endswith("Z") or "+" in clock or "-" in clock
+
+
+def _shape(text: str) -> str:
+    """How it is written, without the digits."""
+    return _DIGIT.sub("0", text[:40])
+
+
+def _each_name(payload: Any) -> Iterator[tuple[str, str, str]]:
+    """The same once for each name, so that a list of a thousand samples says it once."""
+    names: set[str] = set()
+    for pointer, name, text in date_times(payload):
+        if name not in names:
+            names.add(name)
+            yield pointer, name, text
+
+
+@check("time-no-zone", message())
+def no_zone(now: Now) -> Iterator[Hit]:
+    if now.frame is None or _ZONELESS.search(now.frame.raw) is None:
+        return
+    for pointer, name, text in _each_name(payload_of(now.frame)):
+        if is_iso_8601(text) and not has_zone(text):
+            yield now.hit(f"{name} has no time zone", pointer, seen=_shape(text), expected="Z or an offset",
+                          connector=None, transaction=None)
+
+
+@check("time-fraction", message())
+def too_fine(now: Now) -> Iterator[Hit]:
+    if now.frame is None or _FRACTIONAL.search(now.frame.raw) is None:
+        return
+    for pointer, name, text in _each_name(payload_of(now.frame)):
+        found = _FRACTION.search(text)
+        if found is not None and len(found[1]) > DECIMALS_MOST and is_iso_8601(text):
+            yield now.hit(f"{name} has {len(found[1])} decimals of a second", pointer, seen=_shape(text),
+                          expected=f"at most {DECIMALS_MOST} decimals", connector=None, transaction=None)
+
+
+# The order of a transaction's messages
+
+
+@dataclass(slots=True)
+class Told:
+    """The last messages of a transaction: their times, and where the latest of them was."""
+
+    times: deque[int] = field(default_factory=lambda: deque(maxlen=TIMES_KEPT))
+    latest: int | None = None
+    ref: FrameRef | None = None
+
+
+@dataclass(slots=True)
+class Course:
+    """By transaction, the TRANSACTIONS_KEPT begun last."""
+
+    told: dict[int, Told] = field(default_factory=dict)
+
+    def of(self, number: int) -> Told:
+        found = self.told.get(number)
+        if found is None:
+            found = self.told[number] = Told()
+            if len(self.told) > TRANSACTIONS_KEPT:
+                del self.told[next(iter(self.told))]
+        return found
+
+
+@check("time-backwards", call("MeterValues", "StopTransaction"))
+def backwards(now: Now) -> Iterator[Hit]:
+    number, (pointer, at_us) = integer(now.request, "transactionId"), _time_of(now.request)
+    if number is None or number == UNKNOWN or at_us is None or now.injected:
+        return
+    transaction, course = now.session.transactions.find(number), now.session.book(Course)
+    told = course.of(number)
+    began_us = transaction.started_us if transaction is not None else None
+    latest, ref = told.latest, told.ref
+    if latest is None and transaction is not None:
+        latest, ref = began_us, transaction.start
+    known = at_us in told.times
+    told.times.append(at_us)
+    if told.latest is None or at_us > told.latest:
+        told.latest, told.ref = at_us, now.ref
+    if now.action == "StopTransaction":
+        course.told.pop(number, None)
+        if began_us is not None and at_us < began_us:
+            return  # stop-time-order tells of it
+    if latest is not None and not known and latest - at_us > max(STEP_BACK_S, now.bounds.interval_s) * 1e6:
+        yield now.hit("The time is earlier than in the transaction's message before", pointer, also=[ref])
+
+
+def _time_of(request: Any) -> tuple[str, int | None]:
+    """The message's own time, of MeterValues the latest of its samples, with the pointer to it."""
+    at_us = moment_us(request, "timestamp")
+    if at_us is not None:
+        return "/timestamp", at_us
+    times = [(found, f"/meterValue/{place}/timestamp") for place, value in objects(request, "meterValue")
+             if (found := moment_us(value, "timestamp")) is not None]
+    latest = max(times, default=None)
+    return (latest[1], latest[0]) if latest is not None else ("", None)
