@@ -23,6 +23,8 @@ from ocpp_proxy.rules.checks import configuration16 as configuration16
 from ocpp_proxy.rules.checks import content as content
 from ocpp_proxy.rules.checks import content_required as content_required
 from ocpp_proxy.rules.checks import firmware2x as firmware2x
+from ocpp_proxy.rules.checks import firmware2x_log as firmware2x_log
+from ocpp_proxy.rules.checks import firmware2x_wait as firmware2x_wait
 from ocpp_proxy.rules.checks import firmware16 as firmware16
 from ocpp_proxy.rules.checks import lists16 as lists16
 from ocpp_proxy.rules.checks import meter2x as meter2x

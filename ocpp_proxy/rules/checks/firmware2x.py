@@ -1,6 +1,214 @@
-"""Firmware updates and logs of 2.x.
+"""Firmware updates of 2.x stations.
 
-Source: OCPP 2.0.1 Part 2 blocks L and N.
+Keeps the update that was accepted last, and the ids of a few before it. Refuses to judge an update whose request was
+not seen, but for what each message shows by itself.
+
+Source: OCPP 2.0.1 and 2.1 Part 2 L01, L02, F06.FR.16, FirmwareStatusEnumType.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ocpp_proxy.core.occasion import FrameRef
+from ocpp_proxy.core.payload import integer, kept, member, text
+from ocpp_proxy.rules.now import Deadline, Hit, Now
+from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
+
+STATUS = "FirmwareStatusNotification"
+EVENT = "SecurityEventNotification"
+FORMER_KEPT = 8
+ROUNDS = 48
+TAKEN = ("Accepted", "AcceptedCanceled")
+ENDED = ("DownloadFailed", "InstallationFailed")  # what may be told of an update that was cancelled (L01.FR.24)
+
+# What has to have been told before: one of each group.
+BEFORE: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "Downloaded": (("Downloading",),),
+    "SignatureVerified": (("Downloaded",),),
+    "InvalidSignature": (("Downloaded",),),
+    "InstallScheduled": (("Downloaded",),),
+    "Installing": (("Downloaded",),),
+    "InstallRebooting": (("Downloaded",),),
+    "InstallVerificationFailed": (("Downloaded",),),
+    "Installed": (("Downloaded",), ("Installing", "InstallRebooting")),
+}
+# Statuses that another has to follow, and the bound that says when.
+PROGRESS: Mapping[str, str] = {
+    "Downloading": "download_s", "Downloaded": "install_s", "SignatureVerified": "install_s", "Installing": "install_s",
+    "InstallRebooting": "install_s",
+}  # fmt: skip
+# What a secure update tells by a security event too: status, or status of the response, and event.
+EVENTS: Mapping[str, str] = {
+    "Installed": "FirmwareUpdated",
+    "InvalidSignature": "InvalidFirmwareSignature",
+    "InvalidCertificate": "InvalidFirmwareSigningCertificate",
+}
+
+
+@dataclass(slots=True)
+class Update:
+    """`secure`: it has a signing certificate; `dated`: it is to be installed at a given time; `cancels`: another update
+    ends with it; `told`: the statuses told so far; `whole`: no connection has ended since it was accepted."""
+
+    number: int | None
+    call: FrameRef
+    secure: bool
+    dated: bool
+    cancels: bool
+    told: set[str] = field(default_factory=set)
+    whole: bool = True
+
+
+@dataclass(slots=True)
+class Updates:
+    """`former`: ids of earlier requests and of one that is not answered; `triggered`: the status was asked for since
+    the last update; `events`: when the security events of EVENTS were last told."""
+
+    current: Update | None = None
+    former: deque[int | None] = field(default_factory=lambda: deque(maxlen=FORMER_KEPT))
+    triggered: bool = False
+    events: dict[str, float] = field(default_factory=dict)
+
+
+@learn(call("UpdateFirmware", by="csms"))
+def requested(now: Now) -> None:
+    if now.version != "1.6":
+        now.session.book(Updates).former.append(integer(now.request, "requestId"))
+
+
+@learn(answer("UpdateFirmware", by="csms"))
+def accepted(now: Now) -> None:
+    if now.version == "1.6" or now.status not in TAKEN:
+        return
+    book = now.session.book(Updates)
+    firmware = member(now.request, "firmware")
+    book.triggered = False
+    book.current = Update(integer(now.request, "requestId"), now.call_ref,
+                          text(firmware, "signingCertificate") is not None,
+                          text(firmware, "installDateTime") is not None, now.status == "AcceptedCanceled")
+
+
+@learn(call("TriggerMessage", by="csms"))
+def triggered(now: Now) -> None:
+    if now.version != "1.6" and text(now.request, "requestedMessage") == STATUS:
+        now.session.book(Updates).triggered = True
+
+
+@learn(CLOSED)
+def left(now: Now) -> None:
+    if now.version != "1.6" and (current := now.session.book(Updates).current) is not None:
+        current.whole = False
+
+
+@learn(call(STATUS))
+def told(now: Now) -> None:
+    if now.version == "1.6":
+        return
+    current, status = now.session.book(Updates).current, kept(now.request, "status")
+    ours = current is not None and integer(now.request, "requestId") == current.number
+    if current is not None and ours and status is not None and (status in BEFORE or status in PROGRESS):
+        current.told.add(status)
+
+
+@learn(call(EVENT))
+def event_told(now: Now) -> None:
+    name = text(now.request, "type")
+    if now.version != "1.6" and name is not None and name in EVENTS.values():
+        now.session.book(Updates).events[name] = now.time
+
+
+# What each status shows
+
+
+@check("fw201-flow", call(STATUS))
+def status(now: Now) -> Iterator[Hit]:
+    book, name = now.session.book(Updates), text(now.request, "status")
+    if name == "Idle":
+        if not book.triggered and now.link is not None and now.link.whole:
+            yield now.hit("The status Idle is told unasked", "/status", seen=name)
+        return
+    number, current = integer(now.request, "requestId"), book.current
+    if number is None:
+        yield now.hit("The firmware status bears no requestId", "/requestId", seen=None)
+    elif current is not None and number != current.number and number not in book.former:
+        if current.cancels and name in ENDED:
+            return
+        yield now.hit("The firmware status bears a requestId that no update had", "/requestId", seen=number,
+                      expected=current.number, also=[current.call])
+    elif current is not None and number == current.number and current.whole and now.link and now.link.whole:
+        yield from _skipped(now, current, name or "")
+
+
+def _skipped(now: Now, current: Update, name: str) -> Iterator[Hit]:
+    missing = [" or ".join(group) for group in BEFORE.get(name, ()) if current.told.isdisjoint(group)]
+    if missing:
+        yield now.hit(f"{name} is told, and {' and '.join(missing)} was not", "/status", seen=name, also=[current.call])
+    elif name == "Installing" and current.secure and "SignatureVerified" not in current.told:
+        yield now.hit("Installing is told for a signed firmware, and SignatureVerified was not", "/status", seen=name,
+                      case="unverified", also=[current.call])
+
+
+# What has to follow
+
+
+@check("fw201-flow", answer("UpdateFirmware", by="csms"))
+def begins(now: Now) -> None:
+    now.cancel("progress")
+    if now.status in TAKEN:
+        now.later(now.bounds.report_s, not_begun, key="first")
+    if now.status == "InvalidCertificate":
+        _expect_event(now, now.status, now.called_time)
+
+
+def not_begun(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    yield now.hit(f"No FirmwareStatusNotification has come within {now.bounds.report_s:g} s after UpdateFirmware was"
+                  " accepted", place=deadline.place)
+
+
+@check("fw201-flow", call(STATUS))
+def goes_on(now: Now) -> None:
+    name = text(now.request, "status") or ""
+    current = now.session.book(Updates).current
+    now.cancel("first")
+    now.cancel("progress")
+    if current is None or integer(now.request, "requestId") != current.number:
+        return
+    if name in PROGRESS:
+        now.later(getattr(now.bounds, PROGRESS[name]), stuck, key="progress", data=(name, ROUNDS), across=True)
+    if current.secure:
+        _expect_event(now, name, now.time - now.bounds.install_s)
+
+
+def stuck(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    name, rounds = deadline.data
+    seconds = getattr(now.bounds, PROGRESS[name])
+    waits = name in ("Downloaded", "SignatureVerified") and now.session.transactions.open
+    if (now.link is None or waits) and rounds:
+        now.later(seconds, stuck, key="progress", data=(name, rounds - 1), across=True, place=deadline.place)
+        return
+    yield now.hit(f"No other firmware status has come within {seconds:g} s after {name}", "/status", seen=name,
+                  place=deadline.place)
+
+
+def _expect_event(now: Now, status: str, since: float) -> None:
+    event = EVENTS.get(status)
+    if event is not None and now.session.book(Updates).events.get(event, since - 1) < since:
+        now.later(now.bounds.boot_hard_s, no_event, key=event, data=(status, event, ROUNDS), across=True)
+
+
+@check("fw201-flow", call(EVENT))
+def event_came(now: Now) -> None:
+    now.cancel(text(now.request, "type"))
+
+
+def no_event(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    name, event, rounds = deadline.data
+    if now.link is None and rounds:
+        now.later(now.bounds.boot_hard_s, no_event, key=event, data=(name, event, rounds - 1), across=True,
+                  place=deadline.place)
+        return
+    yield now.hit(f"No security event {event} has come within {now.bounds.boot_hard_s:g} s of {name}",
+                  place=deadline.place)

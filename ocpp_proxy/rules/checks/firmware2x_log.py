@@ -1,0 +1,136 @@
+"""Uploads of logs by 2.x stations.
+
+Keeps the upload that was accepted last, and the ids of a few before it.
+
+Source: OCPP 2.0.1 and 2.1 Part 2 N01, F06.FR.15, UploadLogStatusEnumType; 2.0.1 errata 2.58 and 6.2.97.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ocpp_proxy.core.occasion import FrameRef
+from ocpp_proxy.core.payload import integer, text
+from ocpp_proxy.rules.now import Deadline, Hit, Now
+from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
+
+STATUS = "LogStatusNotification"
+FORMER_KEPT = 8
+RETRIES_MOST_S = 86400.0
+TAKEN = ("Accepted", "AcceptedCanceled")
+CANCELED = "AcceptedCanceled"
+
+
+@dataclass(slots=True)
+class Upload:
+    """`uploading`: its last status was Uploading; `begun`: it has been Uploading; `patience_s`: how long it may take;
+    `whole`: no connection has ended since it was accepted."""
+
+    number: int | None
+    call: FrameRef
+    patience_s: float
+    uploading: bool = False
+    begun: bool = False
+    whole: bool = True
+
+
+@dataclass(slots=True)
+class Uploads:
+    """`former`: ids of earlier requests and of one that is not answered; `canceled`: when the status AcceptedCanceled
+    was last told."""
+
+    current: Upload | None = None
+    former: deque[int | None] = field(default_factory=lambda: deque(maxlen=FORMER_KEPT))
+    canceled: float | None = None
+
+
+@learn(call("GetLog", by="csms"))
+def requested(now: Now) -> None:
+    if now.version != "1.6":
+        now.session.book(Uploads).former.append(integer(now.request, "requestId"))
+
+
+@learn(answer("GetLog", by="csms"))
+def accepted(now: Now) -> None:
+    if now.version == "1.6" or now.status not in TAKEN:
+        return
+    now.session.book(Uploads).current = Upload(integer(now.request, "requestId"), now.call_ref, _patience_s(now))
+
+
+def _patience_s(now: Now) -> float:
+    retries, interval = integer(now.request, "retries") or 0, integer(now.request, "retryInterval") or 0
+    return now.bounds.upload_s + min(max(retries * interval, 0), RETRIES_MOST_S)
+
+
+@learn(CLOSED)
+def left(now: Now) -> None:
+    if now.version != "1.6" and (current := now.session.book(Uploads).current) is not None:
+        current.whole = False
+
+
+@learn(call(STATUS))
+def told(now: Now) -> None:
+    if now.version == "1.6":
+        return
+    book, name = now.session.book(Uploads), text(now.request, "status")
+    if name == CANCELED:
+        book.canceled = now.time
+    elif book.current is not None and integer(now.request, "requestId") == book.current.number:
+        book.current.uploading = name == "Uploading"
+        book.current.begun |= name == "Uploading"
+
+
+@check("log201-flow", call(STATUS))
+def status(now: Now) -> Iterator[Hit]:
+    book, name = now.session.book(Uploads), text(now.request, "status")
+    current = book.current
+    whole = current is not None and current.whole and now.link is not None and now.link.whole
+    if name == "Idle":  # for which idle-only-triggered speaks
+        return
+    number = integer(now.request, "requestId")
+    if number is None:
+        yield now.hit("The log status bears no requestId", "/requestId", seen=None)
+    elif current is not None and number != current.number and number not in book.former and name != CANCELED:
+        yield now.hit("The log status bears a requestId that no GetLog had", "/requestId", seen=number,
+                      expected=current.number, also=[current.call])
+    elif current is not None and number == current.number and name == "Uploaded" and not current.begun and whole:
+        yield now.hit("Uploaded is told, and Uploading was not", "/status", seen=name, also=[current.call])
+
+
+@check("log201-flow", answer("GetLog", by="csms"))
+def begins(now: Now) -> Iterator[Hit]:
+    before, book = now.session.book(Uploads).current, now.session.book(Uploads)
+    if now.status not in TAKEN:
+        return
+    ongoing = before is not None and before.uploading and before.whole
+    if before is not None and ongoing and now.status == "Accepted":
+        yield now.hit("GetLog is answered with Accepted while another log is being uploaded", "/status",
+                      seen="Accepted", expected=CANCELED, case="not-canceled", also=[before.call])
+    if ongoing and now.status == CANCELED and (book.canceled is None or book.canceled < now.called_time):
+        now.later(now.bounds.report_s, not_canceled, key=CANCELED)
+    seconds = _patience_s(now)
+    now.later(seconds, unfinished, key="upload", data=(None, seconds))
+
+
+@check("log201-flow", call(STATUS))
+def goes_on(now: Now) -> None:
+    name, current = text(now.request, "status"), now.session.book(Uploads).current
+    if name == CANCELED:
+        now.cancel(CANCELED)
+    elif current is not None and integer(now.request, "requestId") == current.number:
+        now.cancel("upload")
+        if name == "Uploading":
+            now.later(current.patience_s, unfinished, key="upload", data=(name, current.patience_s))
+
+
+def unfinished(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    name, seconds = deadline.data
+    what, after = ("", "GetLog was accepted") if name is None else ("other ", name)
+    yield now.hit(f"No {what}LogStatusNotification has come within {seconds:g} s after {after}", place=deadline.place)
+
+
+def not_canceled(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    yield now.hit(f"No LogStatusNotification AcceptedCanceled has come within {now.bounds.report_s:g} s after GetLog"
+                  " was answered with AcceptedCanceled", place=deadline.place)
