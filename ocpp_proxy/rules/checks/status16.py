@@ -39,6 +39,8 @@ LINES_KEPT = 256
 CLOCK_STEP_US = 2_000_000  # so far a clock may be put back between two events
 FLAP_CHANGES = 10
 FLAP_S = 300.0
+CAUSES = ("CancelReservation", "ChangeAvailability", "ClearChargingProfile", "RemoteStartTransaction",
+          "RemoteStopTransaction", "ReserveNow", "Reset", "SetChargingProfile", "UnlockConnector")  # fmt: skip
 REPORT_S = 60.0  # after a boot, until all connectors have told their status
 
 
@@ -59,7 +61,7 @@ class Told:
 @dataclass(slots=True)
 class Line:
     """What a connector told. `last`: the latest event; `late`: the last one that was told after a later event;
-    `fault_from`: the status that it was in when it became Faulted; `changes`: when its status changed lately."""
+    `fault_from`: the status that it was in when it became Faulted; `changes`: when its status changed lately, unasked."""
 
     last: Told | None = None
     late: Told | None = None
@@ -222,6 +224,15 @@ def flap(now: Now) -> Iterator[Hit]:
 def flaps(line: Line, time: float) -> bool:
     """Whether a change now is one too many."""
     return len(line.changes) == FLAP_CHANGES and time - line.changes[0] <= FLAP_S
+
+
+@learn(call("StartTransaction", "StopTransaction"), answer(*CAUSES, by="csms"))
+def caused(now: Now) -> None:
+    """What changes from here on has its reason, and does not go on with the changes before."""
+    known = now.session.book(Lines).known
+    line = known.get(integer(now.request, "connectorId") or 0)
+    for each in (line,) if line is not None and now.action == "StartTransaction" else known.values():
+        each.changes.clear()
 
 
 # Which connectors there are
