@@ -29,7 +29,11 @@ from ocpp_proxy.rules.checks import firmware16 as firmware16
 from ocpp_proxy.rules.checks import lists16 as lists16
 from ocpp_proxy.rules.checks import meter2x as meter2x
 from ocpp_proxy.rules.checks import meter16 as meter16
+from ocpp_proxy.rules.checks import meter16_contexts as meter16_contexts
+from ocpp_proxy.rules.checks import meter16_schedule as meter16_schedule
+from ocpp_proxy.rules.checks import meter16_transactions as meter16_transactions
 from ocpp_proxy.rules.checks import meter_plausible as meter_plausible
+from ocpp_proxy.rules.checks import meter_registers as meter_registers
 from ocpp_proxy.rules.checks import meter_samples as meter_samples
 from ocpp_proxy.rules.checks import monitoring2x as monitoring2x
 from ocpp_proxy.rules.checks import outbox as outbox

@@ -1,0 +1,178 @@
+"""Why meter values of 1.6 were taken, by their context.
+
+Keeps of TRANSACTIONS_KEPT transactions when their first and last values were taken.
+
+Source: OCPP 1.6 edition 2 sections 5.17 and 7.35; 1.6 errata 4.25.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ocpp_proxy.core.occasion import FrameRef
+from ocpp_proxy.core.payload import integer, text
+from ocpp_proxy.rules.checks.meter_samples import Reading, readings, samples
+from ocpp_proxy.rules.checks.status16 import V16
+from ocpp_proxy.rules.now import Deadline, Hit, Now
+from ocpp_proxy.rules.occasions import answer, call, check, learn
+
+TRANSACTIONS_KEPT = 64
+SLACK_US = 2_000_000
+BEGIN, END = "Transaction.Begin", "Transaction.End"
+SOON_S = 2.0  # an answer to a trigger that comes so soon is one, and no message that was due anyway
+
+
+@dataclass(slots=True)
+class Mark:
+    """When values of a transaction were taken: the first of any, the latest of any, and the last of those told to be
+    its end; with the frames."""
+
+    first_us: int
+    first: FrameRef
+    latest_us: int
+    latest: FrameRef
+    end_us: int | None = None
+    end: FrameRef | None = None
+
+
+@dataclass(slots=True)
+class Marks:
+    """By transaction."""
+
+    known: dict[int, Mark] = field(default_factory=dict)
+
+
+def _marked(mark: Mark | None, reading: Reading, ref: FrameRef) -> Mark | None:
+    """The mark with this reading."""
+    at_us = reading.at_us
+    if at_us is None or not reading.samples:
+        return mark
+    if mark is None:
+        mark = Mark(at_us, ref, at_us, ref)
+    if at_us < mark.first_us:
+        mark.first_us, mark.first = at_us, ref
+    if at_us > mark.latest_us:
+        mark.latest_us, mark.latest = at_us, ref
+    if any(one.context == END for one in reading.samples) and at_us >= (mark.end_us or at_us):
+        mark.end_us, mark.end = at_us, ref
+    return mark
+
+
+@learn(call("MeterValues"))
+def mark(now: Now) -> None:
+    number = integer(now.request, "transactionId")
+    if now.version != V16 or number is None or number <= 0 or now.injected:
+        return
+    book = now.session.book(Marks)
+    found = book.known.pop(number, None)
+    for reading in readings(now):
+        found = _marked(found, reading, now.ref)
+    if found is not None:
+        book.known[number] = found
+        if len(book.known) > TRANSACTIONS_KEPT:
+            del book.known[next(iter(book.known))]
+
+
+@learn(answer("StartTransaction"))
+def fresh(now: Now) -> None:
+    """A CSMS may give the same id to one transaction after the other."""
+    number = integer(now.response, "transactionId")
+    if number is not None:
+        now.session.book(Marks).known.pop(number, None)
+
+
+@check("mv-context", call("MeterValues", "StopTransaction"))
+def context(now: Now) -> Iterator[Hit]:
+    if now.version != V16:
+        return
+    number = integer(now.request, "transactionId")
+    known = now.session.book(Marks).known.get(number) if number is not None else None
+    said: set[str] = set()
+    for reading in sorted(readings(now), key=lambda one: one.at_us or 0):
+        for message, pointer, other in _misplaced(reading, known if now.action == "MeterValues" else None):
+            if message not in said:
+                said.add(message)
+                yield now.hit(message, pointer, also=[other])
+    if now.action == "StopTransaction":
+        yield from _end_in_data(now)
+
+
+def _misplaced(reading: Reading, known: Mark | None) -> Iterator[tuple[str, str, FrameRef | None]]:
+    """What is wrong about the contexts of one moment's values: a message, a pointer, and the frame to look at."""
+    others = {one.series for one in reading.samples if one.context != BEGIN}
+    for sample in reading.samples:
+        pointer = f"{sample.pointer}/context"
+        if sample.context == BEGIN and sample.series in others:
+            yield f"A {BEGIN} of {sample.measurand} stands beside another value of the same time", pointer, None
+        elif known is None or sample.at_us is None:
+            continue
+        elif sample.context == BEGIN and sample.at_us > known.first_us + SLACK_US:
+            yield f"A value of {BEGIN} was taken after others of the transaction", pointer, known.first
+        elif sample.context != END and known.end_us is not None and sample.at_us > known.end_us + SLACK_US:
+            yield f"A value of {sample.context} was taken after {END}", pointer, known.end
+        elif sample.context == END and sample.at_us < known.latest_us - SLACK_US:
+            yield f"A value of {END} was taken before others of the transaction", pointer, known.latest
+
+
+def _end_in_data(now: Now) -> Iterator[Hit]:
+    """transactionData by itself: the beginning first and the end last, by their times."""
+    timed = [one for one in readings(now) if one.at_us is not None]
+    ends = [one.at_us for one in timed if any(sample.context == END for sample in one.samples)]
+    begins = [one.at_us for one in timed if any(sample.context == BEGIN for sample in one.samples)]
+    for reading in timed:
+        assert reading.at_us is not None
+        if ends and reading.at_us > max(filter(None, ends)) + SLACK_US:
+            yield now.hit(f"transactionData has a value taken after {END}", f"{reading.pointer}/timestamp")
+            return
+        if begins and reading.at_us < min(filter(None, begins)) - SLACK_US:
+            yield now.hit(f"transactionData has a value taken before {BEGIN}", f"{reading.pointer}/timestamp")
+            return
+
+
+# Triggered values
+
+
+@dataclass(slots=True)
+class _Trigger:
+    """A TriggerMessage for meter values that was accepted: the first frame of values that came since, with how soon,
+    and whether any had the right context."""
+
+    connector: int | None
+    since: float
+    first: FrameRef | None = None
+    pointer: str = ""
+    after_s: float = 0.0
+    context: str = ""
+    right: bool = False
+
+
+@check("mv-context", answer("TriggerMessage", by="csms"))
+def triggered(now: Now) -> None:
+    if now.version == V16 and now.status == "Accepted" and text(now.request, "requestedMessage") == "MeterValues":
+        connector = integer(now.request, "connectorId")
+        now.later(now.bounds.trigger_s, judge_trigger, key=connector, data=_Trigger(connector, now.time))
+
+
+@check("mv-context", call("MeterValues"))
+def values_of_trigger(now: Now) -> None:
+    connector = integer(now.request, "connectorId")
+    for key in (connector, None):
+        deadline = now.expected(key)
+        if deadline is None or now.injected:
+            continue
+        trigger: _Trigger = deadline.data
+        first = next(samples(now), None)
+        trigger.right = trigger.right or any(sample.context == "Trigger" for sample in samples(now))
+        if trigger.first is None and first is not None:
+            trigger.first, trigger.pointer, trigger.context = now.ref, f"{first.pointer}/context", first.context
+            trigger.after_s = now.time - trigger.since
+
+
+def judge_trigger(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    trigger: _Trigger = deadline.data
+    if trigger.first is None or trigger.right or trigger.after_s > SOON_S:
+        return  # none at all is for another rule, and a later one may have been due anyway
+    yield now.hit(f"The meter values that were triggered have context {trigger.context} instead of Trigger",
+                  trigger.pointer, seen=trigger.context, expected="Trigger", frame=trigger.first, by="station",
+                  place=deadline.place, connector=trigger.connector)
