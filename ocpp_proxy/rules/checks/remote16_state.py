@@ -49,6 +49,11 @@ def all_seen(now: Now, since: float) -> bool:
     return not _holed(now) and (last is None or last < since)
 
 
+def from_boot(now: Now) -> bool:
+    """Whether all is on record since the first connection, a boot among it."""
+    return now.session.registration.last is not None and all_seen(now, 0.0)
+
+
 def blocked(now: Now) -> bool:
     """Whether the station seems to wait for an answer, and may send no Call of its own meanwhile."""
     link = now.link

@@ -254,15 +254,18 @@ def _listed(connectors: list[int]) -> str:
 # Idle
 
 
+def triggered(now: Now, wanted: str) -> bool:
+    """Whether such a message was asked for lately, whatever the station answered."""
+    return any(one.wanted == wanted and one.called >= now.time - IDLE_S for one in now.session.book(Triggers).recent)
+
+
 @check("idle-only-triggered", call(*IDLE))
 def idle(now: Now) -> Iterator[Hit]:
     if text(now.request, "status") != "Idle" or (now.version != "1.6" and now.action == "FirmwareStatusNotification"):
         return
-    since = now.time - IDLE_S
-    wanted = IDLE[now.action]
-    if any(one.wanted == wanted and one.called >= since for one in now.session.book(Triggers).recent):
+    if triggered(now, IDLE[now.action]):
         return
-    if not all_seen(now, since):
+    if not all_seen(now, now.time - IDLE_S):
         yield from now.unknown("frames before it are missing")
         return
     yield now.hit(f"{now.action} with status Idle came without a trigger", "/status", seen="Idle",
