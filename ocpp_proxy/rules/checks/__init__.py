@@ -26,6 +26,8 @@ from ocpp_proxy.rules.checks import firmware2x as firmware2x
 from ocpp_proxy.rules.checks import firmware2x_log as firmware2x_log
 from ocpp_proxy.rules.checks import firmware2x_wait as firmware2x_wait
 from ocpp_proxy.rules.checks import firmware16 as firmware16
+from ocpp_proxy.rules.checks import firmware16_book as firmware16_book
+from ocpp_proxy.rules.checks import firmware16_logs as firmware16_logs
 from ocpp_proxy.rules.checks import lists16 as lists16
 from ocpp_proxy.rules.checks import meter2x as meter2x
 from ocpp_proxy.rules.checks import meter16 as meter16
