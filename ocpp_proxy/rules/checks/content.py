@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from ocpp_proxy.core.frame import Call, CallResult, Send, Version
 from ocpp_proxy.core.payload import integer, number, objects, text
@@ -21,12 +21,15 @@ from ocpp_proxy.rules.occasions import answer, call, check
 EVERY = (*call(), *call(by="csms"), *answer(), *answer(by="csms"))
 FROM_CSMS = (*call(by="csms"), *answer())
 
+Leaves: TypeAlias = Iterator[tuple[str, str, Any]]  # pointer, name of the member that holds it, value
+
 INT32 = 2**31 - 1
 DECIMALS = 6
 
-_TEN_DIGITS_OR_NEGATIVE = re.compile(rb"[:\[,]\s*(?:-|\d{10}|[\d.]+[eE])")
-_SEVEN_DECIMALS = re.compile(rb"[:\[,]\s*-?\d+(?:\.\d{7}|(?:\.\d+)?[eE]-)")
-_WHOLE_WITH_POINT = re.compile(rb"[:\[,]\s*-?\d+(?:\.0*[\s,}\]]|(?:\.\d+)?[eE])")
+# Looked for in the raw bytes first: patterns that begin with one character are the fast ones.
+_TEN_DIGITS_OR_NEGATIVE = re.compile(rb":\s*(?:-|\d{10})")
+_SEVEN_DECIMALS = re.compile(rb"\.\d{7}|[eE]-")
+_WHOLE_WITH_POINT = re.compile(rb"\.0*[\s,}\]]")
 
 # The fields that are integers wherever they occur in a version.
 _IN_2X = frozenset((
@@ -71,9 +74,8 @@ def payload(now: Now) -> Any:
     return frame.payload if isinstance(frame, (Call, CallResult, Send)) else None
 
 
-def leaves(value: Any, skipped: frozenset[str] = _FREE_FORM) -> Iterator[tuple[str, str, Any]]:
-    """Everything in a payload that is no object and no list: pointer, name of the member that holds it, value. Members
-    called as in `skipped` are passed over."""
+def leaves(value: Any, skipped: frozenset[str] = _FREE_FORM) -> Leaves:
+    """Everything in a payload that is no object and no list. Members called as in `skipped` are passed over."""
     stack: list[tuple[str, str, Any]] = [("", "", value)]
     while stack:
         pointer, name, found = stack.pop()
@@ -90,10 +92,10 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _found(now: Now, hint: re.Pattern[bytes]) -> Iterator[tuple[str, str, Any]]:
-    """The leaves of a payload in whose bytes there is the hint."""
+def hinted(now: Now, hint: re.Pattern[bytes]) -> Leaves | None:
+    """The leaves of the payload, None where its bytes do not have the hint."""
     if now.frame is None or hint.search(now.frame.raw) is None:
-        return iter(())
+        return None
     return leaves(payload(now), _DATA if now.action == "DataTransfer" else _FREE_FORM)
 
 
@@ -101,24 +103,33 @@ def _found(now: Now, hint: re.Pattern[bytes]) -> Iterator[tuple[str, str, Any]]:
 
 
 @check("schema-range-201", EVERY)
-def range_2x(now: Now) -> Iterator[Hit]:
+def range_2x(now: Now) -> Iterator[Hit] | None:
+    found = hinted(now, _TEN_DIGITS_OR_NEGATIVE)
+    return _out_of_range(now, found) if found is not None else None
+
+
+def _out_of_range(now: Now, found: Leaves) -> Iterator[Hit]:
     integers = INTEGERS[now.version]
-    for pointer, name, value in _found(now, _TEN_DIGITS_OR_NEGATIVE):
-        found = integer(value) if name in integers else None
-        if found is None or any(error.pointer == pointer for error in now.schema_errors):
+    for pointer, name, value in found:
+        size = number(value) if name in integers else None
+        if size is None or any(error.pointer == pointer for error in now.schema_errors):
             continue
-        if not -INT32 - 1 <= found <= INT32:
+        if not -INT32 - 1 <= size <= INT32:
             yield now.hit(f"{name} is larger than the 31 bits and the sign of an integer hold", pointer,
                           expected=f"{-INT32 - 1} to {INT32}")
-        elif found < 0 and (name in NOT_NEGATIVE or pointer.endswith("/evse/id")):
-            yield now.hit(f"{name} is negative", pointer, seen=found, expected="0 or more")
+        elif size < 0 and (name in NOT_NEGATIVE or pointer.endswith("/evse/id")):
+            yield now.hit(f"{name} is negative", pointer, seen=value, expected="0 or more")
 
 
 @check("schema-decimal-6", FROM_CSMS)
-def decimals_2x(now: Now) -> Iterator[Hit]:
-    for pointer, name, value in _found(now, _SEVEN_DECIMALS):
-        found = number(value)
-        if found is not None and _decimals(found) > DECIMALS:
+def decimals_2x(now: Now) -> Iterator[Hit] | None:
+    found = hinted(now, _SEVEN_DECIMALS)
+    return _too_fine(now, found) if found is not None else None
+
+
+def _too_fine(now: Now, found: Leaves) -> Iterator[Hit]:
+    for pointer, name, value in found:
+        if number(value) is not None and _decimals(value) > DECIMALS:
             yield now.hit(f"{name} has more than six decimal places", pointer, expected="six decimal places at most")
 
 
@@ -128,11 +139,20 @@ def _decimals(value: Any) -> int:
 
 
 @check("schema-int-as-float", EVERY)
-def whole_with_point(now: Now) -> Iterator[Hit]:
+def whole_with_point(now: Now) -> Iterator[Hit] | None:
+    found = hinted(now, _WHOLE_WITH_POINT)
+    return _pointed(now, found) if found is not None else None
+
+
+def _pointed(now: Now, found: Leaves) -> Iterator[Hit]:
     integers = INTEGERS[now.version]
-    for pointer, name, value in _found(now, _WHOLE_WITH_POINT):
-        if name in integers and isinstance(value, (float, Decimal)) and integer(value) is not None:
-            yield now.hit(f"The integer {name} is written with a decimal point or an exponent", pointer)
+    for pointer, name, value in found:
+        if name in integers and isinstance(value, (float, Decimal)) and _whole(value):
+            yield now.hit(f"The integer {name} is written with a decimal point", pointer)
+
+
+def _whole(value: float | Decimal) -> bool:
+    return value.is_integer() if isinstance(value, float) else value == value.to_integral_value()
 
 
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
@@ -162,10 +182,12 @@ def meter_value(now: Now) -> Iterator[Hit]:
 
 
 @check("schema-printable-ascii", EVERY)
-def printable(now: Now) -> Iterator[Hit]:
+def printable(now: Now) -> Iterator[Hit] | None:
     raw = now.frame.raw if now.frame is not None else b""
-    if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw:
-        return
+    return None if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw else _unprintable(now)
+
+
+def _unprintable(now: Now) -> Iterator[Hit]:
     for pointer, name, value in leaves(payload(now), _DATA if now.action == "DataTransfer" else _FREE_FORM):
         if not isinstance(value, str) or (value.isascii() and value.isprintable()):
             continue

@@ -32,6 +32,7 @@ from ocpp_proxy.rules.occasions import HANDSHAKE, OPENED, answer, call, check, l
 
 LEAST, MOST_16, MOST_2X = 16, 20, 64
 HEX_DIGITS = range(32, 41)  # 16 to 20 bytes as digits
+NO_PASSWORD = "no Basic credentials were seen"  # noqa: S105  a sentence
 KEY_16, KEY_2X = "authorizationkey", "securityctrlr.basicauthpassword"
 
 
@@ -119,6 +120,7 @@ def basic_user(now: Now) -> Iterator[Hit]:
     record = upgrade(now)
     found = credentials(record) if record is not None else None
     if record is None or found is None or not found.basic:
+        yield from now.unknown(NO_PASSWORD)
         return
     name = identity(record)
     if name is None:
@@ -141,8 +143,8 @@ def _same_user(found: Credentials, name: str) -> bool:
 def basic_password_16(now: Now) -> Iterator[Hit]:
     found = _shown(now)
     if found is None:
-        return
-    if found.form == "hex" and found.length in HEX_DIGITS:
+        yield from now.unknown(NO_PASSWORD)
+    elif found.form == "hex" and found.length in HEX_DIGITS:
         meant = found.length // 2
         yield now.hit(f"The password is sent as {found.length} hexadecimal digits, not as the {meant} bytes that they "
                       "stand for", seen=found.length, expected=meant, by="station")
@@ -155,8 +157,8 @@ def basic_password_16(now: Now) -> Iterator[Hit]:
 def basic_password_2x(now: Now) -> Iterator[Hit]:
     found = _shown(now)
     if found is None:
-        return
-    if (how := _encoded(found, now.session.book(Passwords).change)) is not None:
+        yield from now.unknown(NO_PASSWORD)
+    elif (how := _encoded(found, now.session.book(Passwords).change)) is not None:
         yield now.hit(f"The password has {found.length} bytes: {how} of the one that was set", seen=found.length,
                       by="station")
     elif found.form == "bytes":
@@ -185,6 +187,7 @@ def basic_plain(now: Now) -> Iterator[Hit]:
     record = upgrade(now)
     found = credentials(record) if record is not None else None
     if record is None or found is None or not found.basic:
+        yield from now.unknown(NO_PASSWORD)
         return
     if "station" not in record.tls or record.station_address is None:
         yield from now.unknown("whether the station spoke TLS, and from where, was not recorded")
@@ -206,8 +209,8 @@ def _public(station_address: str) -> str | None:
 def old_password(now: Now) -> Iterator[Hit]:
     found, book = _shown(now), now.session.book(Passwords)
     if found is None or book.change is None or book.tried:
-        return
-    if book.change.before is None:
+        yield from now.unknown("no connection after a change of the password was seen")
+    elif book.change.before is None:
         yield from now.unknown("the password before the change was not seen")
     elif _is_old(found, book.change):
         yield now.hit(f"The station accepted a new password and connects with one of {found.length} bytes, as before",

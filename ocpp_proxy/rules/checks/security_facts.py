@@ -114,7 +114,8 @@ def attribute(shown: Mapping[str, Any], kind: str) -> str | None:
 
 def offered(facts: Mapping[str, Any] | None, what: str) -> list[Any]:
     """versions, suites or compressions of the station's ClientHello, empty where it is not on record."""
-    return items(dict(facts), "offered", what) if facts is not None else []
+    found = items(dict(facts), "offered", what) if facts is not None else []
+    return [one for one in found if isinstance(one, (str, int))]
 
 
 def security_profile(now: Now) -> tuple[int, bool] | None:

@@ -19,6 +19,7 @@ from ocpp_proxy.rules.occasions import OPENED, answer, check, learn
 RECONNECT_S = 300.0
 SLOTS_KEPT = 32
 LEAST_KEY = 16
+NO_CHANGE = "no accepted change of SecurityProfile was seen"
 PRIORITY = "ocppcommctrlr.networkconfigurationpriority"
 ACCEPTED = frozenset({"Accepted", "RebootRequired"})
 ROOT = "CentralSystemRootCertificate"
@@ -88,6 +89,7 @@ def downgrade(now: Now) -> Iterator[Hit]:
         return
     wanted = _wanted_16(now)
     if wanted is None or now.status not in ACCEPTED:
+        yield from now.unknown(NO_CHANGE)
         return
     current = security_profile(now)
     if current is None and wanted:
@@ -107,8 +109,10 @@ def _wanted_16(now: Now) -> int | None:
 
 
 def _downgrade_2x(now: Now) -> Iterator[Hit]:
-    current = security_profile(now)
-    for pointer, wanted in _asked_2x(now):
+    current, asked = security_profile(now), list(_asked_2x(now))
+    if not asked:
+        yield from now.unknown("no accepted change of the security profile was seen")
+    for pointer, wanted in asked:
         if current is None:
             yield from now.unknown("SecurityCtrlr.SecurityProfile was not seen")
         elif wanted < current[0]:
@@ -132,9 +136,8 @@ def _asked_2x(now: Now) -> Iterator[tuple[str, int]]:
     for place, one in objects(now.request, "setVariableData"):
         name = variable_name(member(one, "component"), member(one, "variable"))
         if name is not None and name.casefold() == PRIORITY and statuses.get(place) in ACCEPTED:
-            words = [word.strip() for word in (text(one, "attributeValue") or "").split(",")]
-            profiles = [slots[int(word)] for word in words if word.isdigit() and len(word) < 10 and int(word) in slots]
-            if profiles:
+            words = {word.strip() for word in (text(one, "attributeValue") or "").split(",")}
+            if profiles := [profile for slot, profile in slots.items() if str(slot) in words]:
                 yield f"/setVariableResult/{place}/attributeStatus", min(profiles)
 
 
@@ -155,6 +158,7 @@ def lower_connection(now: Now) -> Iterator[Hit]:
 def prerequisites(now: Now) -> Iterator[Hit]:
     wanted, current = _wanted_16(now), security_profile(now)
     if not wanted or wanted > 3 or now.status not in ACCEPTED or (current is not None and wanted <= current[0]):
+        yield from now.unknown(NO_CHANGE)
         return
     book = now.session.book(Prerequisites)
     if wanted >= 2 and book.rootless is not None:
@@ -169,11 +173,12 @@ def prerequisites(now: Now) -> Iterator[Hit]:
 
 
 @check("sec-profile-reconnect", answer("ChangeConfiguration", by="csms"))
-def upgraded(now: Now) -> None:
+def upgraded(now: Now) -> Iterator[Hit] | None:
     wanted, current = _wanted_16(now), security_profile(now)
     if not wanted or now.status != "Accepted" or (current is not None and wanted <= current[0]):
-        return
+        return now.unknown(NO_CHANGE)
     now.later(RECONNECT_S, still_there, key=now.connection, data=wanted)
+    return None
 
 
 def still_there(now: Now, deadline: Deadline) -> Iterator[Hit]:

@@ -35,13 +35,15 @@ LONGEST_COMMON_NAME = 64  # X.520, upper bound ub-common-name
 UNBOUND = "extension-unknown"
 
 
-def _legs(now: Now) -> Iterator[tuple[Side, Opened, dict[str, Any]]]:
-    """The legs that spoke TLS, or tried to, in this handshake."""
+def _legs(now: Now) -> list[tuple[Side, Opened, dict[str, Any]]]:
+    """The legs that spoke TLS, or tried to, in this handshake; the rule owns up where there is none."""
     record = now.record
-    if isinstance(record, Opened):
-        for side in LEGS:
-            if (facts := tls(record, side)) is not None:
-                yield side, record, facts
+    if not isinstance(record, Opened):
+        return []
+    legs = [(side, record, facts) for side in LEGS if (facts := tls(record, side)) is not None]
+    if not legs:
+        now.unknown("TLS was not seen on either side")
+    return legs
 
 
 def _case(now: Now, record: Opened) -> str | None:
@@ -54,7 +56,7 @@ def _case(now: Now, record: Opened) -> str | None:
 @check("sec-tls-version", HANDSHAKE)
 def version(now: Now) -> Iterator[Hit]:
     for side, record, facts in _legs(now):
-        agreed, versions = text(facts, "version"), [one for one in offered(facts, "versions") if isinstance(one, str)]
+        agreed, versions = text(facts, "version"), offered(facts, "versions")
         case = "legacy" if now.version == "1.6" and _legacy(facts) else _case(now, record)
         if agreed in OLD:
             yield now.hit(f"The {SHOWN[side]} speaks nothing newer than {_named(agreed)}", seen=agreed,
@@ -78,10 +80,8 @@ def suites_of_station(now: Now) -> Iterator[Hit]:
     record = now.record
     facts = tls(record, "station") if isinstance(record, Opened) else None
     suites, versions = offered(facts, "suites"), offered(facts, "versions")
-    if facts is None:
-        return
     if not suites:
-        yield from now.unknown("the station's ClientHello was not recorded")
+        yield from now.unknown("no ClientHello of the station was recorded")
     elif now.version == "1.6" and LEGACY in suites and NEW_OFFERED.isdisjoint(versions):
         return
     elif not any(family.keys() <= set(map(str, suites)) for family in (ECDHE_ECDSA, RSA)):
@@ -96,10 +96,11 @@ def suites_of_csms(now: Now) -> Iterator[Hit]:
     record = now.record
     facts = tls(record, "csms") if isinstance(record, Opened) else None
     agreed = text(facts, "cipher")
-    if agreed is None or text(facts, "version") != "TLSv1.2" or "GCM" in agreed or "CHACHA" in agreed:
-        return
-    yield now.hit(f"The CSMS takes {agreed}, although all suites that OCPP demands were offered", seen=agreed,
-                  expected=list((ECDHE_ECDSA | RSA).values()), by="csms")
+    if agreed is None or text(facts, "version") != "TLSv1.2":
+        yield from now.unknown("TLS 1.2 with the CSMS was not seen")
+    elif "GCM" not in agreed and "CHACHA" not in agreed:
+        yield now.hit(f"The CSMS takes {agreed}, although all suites that OCPP demands were offered", seen=agreed,
+                      expected=list((ECDHE_ECDSA | RSA).values()), by="csms")
 
 
 @check("sec-tls-compression", HANDSHAKE)
@@ -121,6 +122,7 @@ def name_of_csms(now: Now) -> Iterator[Hit]:
     facts = tls(record, "csms") if isinstance(record, Opened) else None
     shown, dialled = certificate(facts), text(facts, "server_name")
     if shown is None or dialled is None or not isinstance(record, Opened):
+        yield from now.unknown("no certificate of the CSMS was seen")
         return
     if not _is_fqdn(dialled):
         yield from now.unknown("the CSMS was dialled by an address or a name that is not fully qualified")
@@ -178,6 +180,7 @@ def name_of_station(now: Now) -> Iterator[Hit]:
     opened = now.link.opened if now.link is not None else None
     shown = certificate(tls(opened, "station")) if opened is not None else None
     if shown is None:
+        yield from now.unknown("no certificate of the station was seen")
         return
     serials, common, owner = _serials(now), attribute(shown, "CN") or "", attribute(shown, "O")
     if not serials:
