@@ -41,6 +41,8 @@ from ocpp_proxy.rules.checks import monitoring2x as monitoring2x
 from ocpp_proxy.rules.checks import monitoring2x_events as monitoring2x_events
 from ocpp_proxy.rules.checks import outbox as outbox
 from ocpp_proxy.rules.checks import remote2x as remote2x
+from ocpp_proxy.rules.checks import remote2x_asked as remote2x_asked
+from ocpp_proxy.rules.checks import remote2x_signed as remote2x_signed
 from ocpp_proxy.rules.checks import remote16 as remote16
 from ocpp_proxy.rules.checks import remote16_availability as remote16_availability
 from ocpp_proxy.rules.checks import remote16_data as remote16_data

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ocpp_proxy.core.payload import integer, text
+from ocpp_proxy.core.station.tokens import token_in
 from ocpp_proxy.rules.checks.transactions2x_book import (
     GRANTS,
     REVOKES,
@@ -79,6 +80,29 @@ def learn_reset(now: Now) -> None:
         book.ref, book.time, book.evse = now.ref, now.time, integer(now.request, "evseId")
 
 
+@dataclass(slots=True)
+class RemoteStart:
+    """The last RequestStartTransaction, until an event tells its number."""
+
+    ref: FrameRef | None = None
+    time: float = 0.0
+    evse: int | None = None
+    token: str | None = None
+
+
+@learn(call("RequestStartTransaction", by="csms"))
+def learn_remote(now: Now) -> None:
+    book = now.session.book(RemoteStart)
+    book.ref, book.time = now.ref, now.time
+    book.evse, book.token = integer(now.request, "evseId"), token_in(now.request)
+
+
+@learn(call("TransactionEvent"))
+def learn_number(now: Now) -> None:
+    if (one := fresh(now)) is not None and one.event.remote_id is not None:
+        now.session.book(RemoteStart).ref = None
+
+
 def reset_of(now: Now, story: Story) -> FrameRef | None:
     """The Reset that came while the transaction was running."""
     book = now.session.book(Reset)
@@ -103,12 +127,24 @@ def trigger_reason(now: Now) -> Iterator[Hit]:
 def _remote_start(now: Now, one: Told) -> Hit | None:
     event = one.event
     if event.reason == "RemoteStart":
-        known = one.in_turn and one.first("remote_id") and event.remote_id is None
+        if event.remote_id is not None:
+            return None
+        asked = _just_asked(now, event)
+        if asked is None and not (one.in_turn and one.first("remote_id")):
+            return None
         return now.hit("triggerReason is RemoteStart, and no remoteStartId was told", "/transactionInfo/remoteStartId",
-                       expected="remoteStartId", case="remote-id") if known else None
+                       expected="remoteStartId", case="remote-id", also=[asked])
     if event.remote_id is not None and one.in_turn and one.first("remote_id"):
         return _wrong(now, event, "RemoteStart", "where remoteStartId is told for the first time")
     return None
+
+
+def _just_asked(now: Now, event: Event) -> FrameRef | None:
+    """The RequestStartTransaction that the event must be about."""
+    book = now.session.book(RemoteStart)
+    same_place = event.evse is not None and event.evse == book.evse
+    same_token = event.token is not None and event.token == book.token
+    return book.ref if (same_place or same_token) and now.time - book.time <= now.bounds.start_s else None
 
 
 def _meter(now: Now, event: Event) -> Hit | None:
