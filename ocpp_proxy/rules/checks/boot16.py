@@ -59,7 +59,8 @@ def flood(now: Now) -> Iterator[Hit]:
 def to_come_back(now: Now) -> None:
     interval = integer(now.response, "interval")
     if now.status in ("Pending", "Rejected") and interval is not None and interval > 0:
-        now.later(RETRY_FACTOR * interval + RETRY_S, not_back, data=(now.status, interval))
+        patience_s = RETRY_FACTOR * interval + max(RETRY_S, now.bounds.interval_s)
+        now.later(patience_s, not_back, data=(now.status, interval))
 
 
 @check("boot-retry-missing", call("BootNotification", retries=True))

@@ -77,7 +77,8 @@ class Reset:
 @dataclass(slots=True)
 class Boots:
     """`early`: the first CALLs of the connection `early_on` before its BootNotification, EARLY_KEPT of them; `booting`:
-    the BootNotification of a real boot that has not been completed; `completed`: the last one was accepted, None where
+    the BootNotification of a real boot that has not been completed; `guessed`: the station was accepted before, so that
+    it may only have connected again; `completed`: the last one was accepted, None where
     none was seen; `times`: of the last boots that nobody asked for; `identity`: what the last one said, by pointer.
 
     `triggers`: when the CSMS last asked for a message; `asked`: it asked for something that ends in a boot; `sure`: the
@@ -89,6 +90,7 @@ class Boots:
     early: list[tuple[FrameRef, str]] = field(default_factory=list)
     early_on: str = ""
     booting: FrameRef | None = None
+    guessed: bool = False
     completed: bool | None = None
     times: deque[tuple[float, FrameRef]] = field(default_factory=lambda: deque(maxlen=BOOTS_KEPT))
     identity: dict[str, str] = field(default_factory=dict)
@@ -228,6 +230,7 @@ def boot_called(now: Now) -> None:
     told = book(now)
     real = real_boot(now)
     told.booting = now.ref if real else None
+    told.guessed = now.session.registration.status == "Accepted" and not told.asked
     if unasked_boot(now):
         told.times.append((now.time, now.ref))
     told.identity |= identity(now)
@@ -252,8 +255,9 @@ def link_ended(now: Now) -> None:
     if link is None:
         return
     last = max(link.heard.get("station", link.opened_time), link.pinged.get("station", link.opened_time))
-    told.patchy = told.patchy or not link.whole
-    told.ended_alive = isinstance(record, Closed) and record.by != "station" and now.time - last <= ALIVE_S
+    by = record.by if isinstance(record, Closed) else "proxy"
+    told.patchy = told.patchy or not link.whole or by == "proxy"  # what the station did without us is not known
+    told.ended_alive = record is not None and by != "station" and now.time - last <= ALIVE_S
     if told.booting is not None and told.booting.connection == now.connection:
         told.booting = None
 

@@ -43,7 +43,8 @@ def before_completion(now: Now) -> Iterator[Hit]:
         return
     if now.session.registration.status in ("Pending", "Rejected") or wanted(now, now.action) or not _whole(now):
         return
-    yield now.hit(f"{now.action} is sent before BootNotification has been accepted", also=[booting])
+    yield now.hit(f"{now.action} is sent before BootNotification has been accepted", also=[booting],
+                  case="guessed" if book(now).guessed else None)
 
 
 @check("boot-first", call("BootNotification"))
