@@ -18,6 +18,7 @@ from ocpp_proxy.core.instant import Instant
 
 Number: TypeAlias = "int | float | Decimal"
 
+BIGGEST = 10**18  # a number written with an exponent is no whole one beyond that: 1e4000000 has four million digits
 LONGEST_KEPT = 200  # characters of a peer's text that are kept beyond its frame
 _FIRST_YEAR = "0001"
 
@@ -62,7 +63,7 @@ def integer(value: Any, *keys: str) -> int | None:
         value = value.get(key)
     if type(value) is int:
         return value
-    if isinstance(value, (float, Decimal)) and value == value.__trunc__():
+    if isinstance(value, (float, Decimal)) and abs(value) < BIGGEST and value == value.__trunc__():
         return int(value)
     return None
 

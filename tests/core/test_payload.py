@@ -41,6 +41,12 @@ def test_what_is_there_is_read():
     assert list(objects(payload, "list")) == [(1, {"c": 2})]
 
 
+def test_a_number_with_a_huge_exponent_is_not_written_out():
+    for spelled in ("1e4000000", "-1e4000000", "Infinity", "1e30"):
+        assert integer(Decimal(spelled)) is None
+    assert integer(Decimal("1e3")) == 1000
+
+
 @pytest.mark.parametrize(("value", "read"), [
     ("12.50", Decimal("12.50")), (" 3 ", Decimal(3)), ("2e+01", Decimal(20)), (7, Decimal(7)), (1.1, Decimal("1.1")),
     ("", None), ("abc", None), ("NaN", None), ("1_0", None), ("inf", None), (True, None), ("1e400", None),
