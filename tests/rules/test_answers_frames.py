@@ -14,7 +14,9 @@ from ocpp_proxy.pipeline import Pipeline
 AT = Instant.parse("2026-11-21T09:00:00Z")
 
 
-@pytest.mark.parametrize(("size_bytes", "severity"), [(16384, None), (16385, "info"), (65536, "info"), (65537, "warning")])
+@pytest.mark.parametrize(
+    ("size_bytes", "severity"), [(16384, None), (16385, "info"), (65536, "info"), (65537, "warning")]
+)
 def test_large_and_huge_messages(size_bytes: int, severity: str | None) -> None:
     frame = b'[2,"1","DataTransfer",{"vendorId":"V","data":"%s"}]'
     data = frame % (b"x" * (size_bytes - len(frame) + 2))

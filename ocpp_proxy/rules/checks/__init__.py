@@ -77,6 +77,9 @@ from ocpp_proxy.rules.checks import transactions16_queue as transactions16_queue
 from ocpp_proxy.rules.checks import variables2x as variables2x
 from ocpp_proxy.rules.checks import variables2x_readback as variables2x_readback
 from ocpp_proxy.rules.checks import websocket as websocket
+from ocpp_proxy.rules.checks import websocket_links as websocket_links
+from ocpp_proxy.rules.checks import websocket_pings as websocket_pings
+from ocpp_proxy.rules.checks import websocket_vocabulary as websocket_vocabulary
 from ocpp_proxy.rules.checks import wishes as wishes
 from ocpp_proxy.rules.occasions import REGISTERED, Registered
 
