@@ -54,6 +54,7 @@ from ocpp_proxy.rules.checks import reservation2x as reservation2x
 from ocpp_proxy.rules.checks import reservation16 as reservation16
 from ocpp_proxy.rules.checks import security as security
 from ocpp_proxy.rules.checks import security2x as security2x
+from ocpp_proxy.rules.checks import security2x_certificates as security2x_certificates
 from ocpp_proxy.rules.checks import security_profiles as security_profiles
 from ocpp_proxy.rules.checks import security_tls as security_tls
 from ocpp_proxy.rules.checks import smart_charging2x as smart_charging2x
