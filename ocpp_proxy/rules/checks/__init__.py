@@ -74,7 +74,10 @@ from ocpp_proxy.rules.checks import transactions2x_reasons as transactions2x_rea
 from ocpp_proxy.rules.checks import transactions2x_sequence as transactions2x_sequence
 from ocpp_proxy.rules.checks import transactions16 as transactions16
 from ocpp_proxy.rules.checks import transactions16_invalid as transactions16_invalid
+from ocpp_proxy.rules.checks import transactions16_missing as transactions16_missing
 from ocpp_proxy.rules.checks import transactions16_queue as transactions16_queue
+from ocpp_proxy.rules.checks import transactions16_reason as transactions16_reason
+from ocpp_proxy.rules.checks import transactions16_stop as transactions16_stop
 from ocpp_proxy.rules.checks import variables2x as variables2x
 from ocpp_proxy.rules.checks import variables2x_readback as variables2x_readback
 from ocpp_proxy.rules.checks import websocket as websocket

@@ -215,7 +215,7 @@ def auth_same_tag_stop(now: Now) -> Iterator[Hit]:
         return
     if not _at_the_station(now, since=asked.time - STOPPING_S) or token_of(now) not in (None, transaction.token):
         return
-    if was_before(stamped_us(now), asked.at_us, STOPPING_S):
+    if was_before(stamped_us(now), asked.at_us, STOPPING_S) or not whole_since(now, asked.time):
         return
     count = connectors_of(session)
     yield now.hit(

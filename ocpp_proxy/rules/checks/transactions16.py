@@ -40,12 +40,14 @@ def to_be_answered(now: Now) -> None:
     exchange = now.exchange
     if exchange is not None and isinstance(now.frame, Call) and not (exchange.withheld or now.injected):
         held_s = now.called_time - now.time
-        now.later(now.bounds.answer_fail_s + held_s, not_answered, key=(now.connection, exchange.message_id))
+        now.later(now.bounds.answer_fail_s + held_s, not_answered, key=(now.connection, exchange.message_id),
+                  data=now.time)
 
 
 def not_answered(now: Now, deadline: Deadline) -> Iterator[Hit]:
-    yield now.hit(f"StartTransaction has no answer within {now.bounds.answer_fail_s:g} s", place=deadline.place,
-                  by="csms")
+    if whole_since(now, deadline.data):
+        yield now.hit(f"StartTransaction has no answer within {now.bounds.answer_fail_s:g} s", place=deadline.place,
+                      by="csms")
 
 
 @check("start-no-conf", answer("StartTransaction"))
@@ -140,14 +142,14 @@ def unavailable(now: Now) -> Iterator[Hit]:
     if wish is not None and wish.kind == "Inoperative" and status.name == "Unavailable":
         yield now.hit("StartTransaction on a connector that the CSMS has set Inoperative", also=[wish.ref, status.ref])
     else:  # its next status may be on its way
-        now.later(now.bounds.status_s, still_down, key=place, data=status.ref)
+        now.later(now.bounds.status_s, still_down, key=place, data=status)
 
 
 def still_down(now: Now, deadline: Deadline) -> Iterator[Hit]:
     name = now.session.connectors.status(deadline.place.connector)
-    if name in DOWN:
+    if name in DOWN and whole_since(now, deadline.data.time):
         yield now.hit(f"StartTransaction on a connector whose status is {name}", place=deadline.place,
-                      also=[deadline.data])
+                      also=[deadline.data.ref])
 
 
 # Reservations

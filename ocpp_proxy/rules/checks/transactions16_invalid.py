@@ -17,7 +17,7 @@ from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import member, numeral, objects, text
 from ocpp_proxy.core.station.transactions import Transaction
-from ocpp_proxy.rules.checks.transactions16_past import known_start, named
+from ocpp_proxy.rules.checks.transactions16_past import known_start, named, whole_since
 from ocpp_proxy.rules.checks.transactions16_queue import unsettled
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
@@ -70,7 +70,7 @@ def refused(now: Now) -> Iterator[Hit]:
 
 def goes_on(now: Now, deadline: Deadline) -> Iterator[Hit]:
     one, refusal, status = deadline.data
-    if not one.open or now.session.connectors.status(one.place) in OVER:
+    if not one.open or now.session.connectors.status(one.place) in OVER or not whole_since(now, one.start_time):
         return
     if unsettled(now):
         now.later(REACTS_S, goes_on, key=one.start, data=deadline.data, place=deadline.place)

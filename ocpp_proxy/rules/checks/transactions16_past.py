@@ -30,11 +30,13 @@ IN_TIME_S = 10.0       # an answer that takes longer may have come too late for 
 @dataclass(slots=True)
 class Coverage:
     """`since`: when the station was first heard of; `hole`: when something was last missing; `stray`: when a
-    StopTransaction came last of which it is not clear what it ended."""
+    StopTransaction came last of which it is not clear what it ended; `whole`: the connection that spoke last, if
+    nothing of it was missing so far."""
 
     since: float = inf
     hole: float = -inf
     stray: float = -inf
+    whole: str | None = None
 
 
 @learn(OPENED, message(), control())
@@ -43,13 +45,15 @@ def heard(now: Now) -> None:
     book.since = min(book.since, now.time)
     if _after_hole(now) or isinstance(now.frame, Malformed):
         book.hole = now.time
+    book.whole = now.connection if now.link is not None and now.link.whole else None
 
 
 @learn(CLOSED)
 def ended(now: Now) -> None:
-    record = now.record
-    if not isinstance(record, Closed) or (record.by == "proxy" and record.code == GOING_AWAY):
-        now.session.book(Coverage).hole = now.time
+    record, book = now.record, now.session.book(Coverage)
+    cut_short = now.link is not None and not now.link.whole and book.whole == now.connection
+    if cut_short or not isinstance(record, Closed) or (record.by == "proxy" and record.code == GOING_AWAY):
+        book.hole = now.time
 
 
 @learn(call("StopTransaction"))

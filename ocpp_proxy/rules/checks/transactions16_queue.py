@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import folded, integer, items, moment_us, number, objects, text
-from ocpp_proxy.rules.checks.transactions16_past import IN_TIME_S, NEAR_US, about, may_have_waited
+from ocpp_proxy.rules.checks.transactions16_past import IN_TIME_S, NEAR_US, about, may_have_waited, whole_since
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
 from ocpp_proxy.rules.place import place_of
@@ -51,25 +51,45 @@ class Message:
     certain: bool = True
 
 
+class Facts(NamedTuple):
+    """What is asked of a message more than once. `key`: what stays the same when it is sent again; `at_us`: its own
+    time; `queued`: whether it belongs in the queue; `aligned`: it bears the beginning of an interval."""
+
+    ref: FrameRef
+    key: Hashable
+    at_us: int | None
+    queued: bool
+    aligned: bool
+
+
 @dataclass(slots=True)
 class Queue:
-    """`waiting`: by identity, oldest first; `done`: identities of those acknowledged last; `newest`: the one with the
-    latest time of its own; `old`: when one came last that had waited."""
+    """`waiting`: by key, oldest first; `done`: keys of those acknowledged last; `newest`: the one with the latest time
+    of its own; `old`: when one came last that had waited; `facts`: of the message that was looked at last."""
 
     waiting: dict[Hashable, Message] = field(default_factory=dict)
     done: dict[Hashable, None] = field(default_factory=dict)
     newest: Message | None = None
     old: float | None = None
+    facts: Facts | None = None
 
 
-def identity(now: Now) -> Hashable:
-    """What stays the same when a message is sent again."""
-    request, at = now.request, own_time(now.request)
-    if at is None:
+def facts_of(now: Now) -> Facts:
+    book = now.session.book(Queue)
+    if book.facts is None or book.facts.ref != now.ref:
+        at_us, contexts = own_time(now.request), _contexts(now.request)
+        queued = _is_queued(now) and "Trigger" not in contexts
+        book.facts = Facts(now.ref, _key(now, at_us), at_us, queued, "Sample.Clock" in contexts)
+    return book.facts
+
+
+def _key(now: Now, at_us: int | None) -> Hashable:
+    request = now.request
+    if at_us is None:
         return now.action, hash(now.exchange.call.raw.partition(b"{")[2]) if now.exchange is not None else None
     numbers = (integer(request, "connectorId"), integer(request, "transactionId"), folded(request, "idTag"))
     meter = number(request, "meterStart"), number(request, "meterStop")
-    return now.action, at, *numbers, *meter, len(items(request, "meterValue"))
+    return now.action, at_us, *numbers, *meter, len(items(request, "meterValue"))
 
 
 def own_time(request: Any) -> int | None:
@@ -81,26 +101,23 @@ def own_time(request: Any) -> int | None:
                default=None)
 
 
-def contexts(request: Any) -> set[str | None]:
+def _contexts(request: Any) -> set[str | None]:
     return {text(sample, "context") for _, one in objects(request, "meterValue")
             for _, sample in objects(one, "sampledValue")}
 
 
-def is_queued(now: Now) -> bool:
-    """Whether the message belongs in the queue: one that was triggered does not, nor what this program made up, nor
-    what cannot be read."""
+def _is_queued(now: Now) -> bool:
+    """Whether the message may belong in the queue: what this program made up does not, nor what cannot be read."""
     exchange = now.exchange
-    if exchange is None or now.injected or exchange.withheld or not isinstance(now.request, dict):
-        return False
-    return "Trigger" not in contexts(now.request)
+    return exchange is not None and not (now.injected or exchange.withheld) and isinstance(now.request, dict)
 
 
 @learn(call(*QUEUED, retries=True))
 def sent(now: Now) -> None:
-    exchange = now.exchange
-    if exchange is None or not is_queued(now):
+    exchange, facts, book = now.exchange, facts_of(now), now.session.book(Queue)
+    if exchange is None or not facts.queued:
         return
-    book, key, at_us = now.session.book(Queue), identity(now), own_time(now.request)
+    key, at_us = facts.key, facts.at_us
     message = book.waiting.get(key)
     if message is None:
         for other in book.waiting.values():
@@ -122,7 +139,7 @@ def sent(now: Now) -> None:
 
 @learn(answer(*QUEUED))
 def answered(now: Now) -> None:
-    book, key = now.session.book(Queue), identity(now)
+    book, key = now.session.book(Queue), facts_of(now).key
     message = book.waiting.get(key)
     if message is None:
         return
@@ -143,7 +160,9 @@ def answered(now: Now) -> None:
 
 @learn(CLOSED)
 def cut_off(now: Now) -> None:
-    for message in now.session.book(Queue).waiting.values():
+    book = now.session.book(Queue)
+    book.facts = None
+    for message in book.waiting.values():
         if message.failure is None and message.ref.connection == now.connection:
             message.failure = "link"
 
@@ -168,26 +187,26 @@ def _interval_s(now: Now) -> int | None:
 
 @check("tx-order", call(*QUEUED, retries=True))
 def order(now: Now) -> Iterator[Hit]:
-    book = now.session.book(Queue)
-    if not is_queued(now):
+    book, facts = now.session.book(Queue), facts_of(now)
+    if not facts.queued:
         return
-    key = identity(now)
-    again = book.waiting.get(key)
+    again = book.waiting.get(facts.key)
     if again is not None:
-        yield from _sent_again(now, again)
+        if whole_since(now, again.time):
+            yield from _sent_again(now, again)
         return
-    if key in book.done or now.retry:
+    if facts.key in book.done or now.retry:
         return
     for older in book.waiting.values():
         if older.told or (now.exchange is not None and now.exchange.message_id == older.message_id):
             continue  # one id for two messages is another matter
-        if (how := _overtaken(now, older)) is not None:
+        if (how := _overtaken(now, older)) is not None and whole_since(now, older.time):
             older.told = True
             case = "link" if older.failure == "link" else None
             yield now.hit(f"{now.action} sent before {older.action}, which is older and {how}", also=[older.ref],
                           case=case)
             return
-    yield from _out_of_time(now, book)
+    yield from _out_of_time(now, facts, book.newest)
 
 
 def _sent_again(now: Now, message: Message) -> Iterator[Hit]:
@@ -212,10 +231,10 @@ def _overtaken(now: Now, older: Message) -> str | None:
     return f"has to be sent again, TransactionMessageAttempts being {attempts}"
 
 
-def _out_of_time(now: Now, book: Queue) -> Iterator[Hit]:
+def _out_of_time(now: Now, facts: Facts, newest: Message | None) -> Iterator[Hit]:
     """A message from a time offline, after one that is newer."""
-    newest, at_us = book.newest, own_time(now.request)
-    if newest is None or newest.at_us is None or at_us is None or "Sample.Clock" in contexts(now.request):
+    at_us = facts.at_us
+    if newest is None or newest.at_us is None or at_us is None or facts.aligned:
         return
     if newest.ref.connection != now.connection or newest.at_us - at_us < JITTER_US:
         return
@@ -229,8 +248,12 @@ def _out_of_time(now: Now, book: Queue) -> Iterator[Hit]:
 
 @check("tx-retry-backoff", call(*QUEUED, retries=True))
 def backoff(now: Now) -> Iterator[Hit]:
-    message = now.session.book(Queue).waiting.get(identity(now)) if is_queued(now) else None
+    facts = facts_of(now)
+    message = now.session.book(Queue).waiting.get(facts.key) if facts.queued else None
     if message is None or message.failure == "link" or message.ref.connection != now.connection:
+        return
+    if not whole_since(now, message.time):
+        yield from now.unknown("frames are missing between two attempts")
         return
     failures, attempts, interval_s = message.failures + (message.failure is None), _attempts(now), _interval_s(now)
     if attempts is None and interval_s is None:
@@ -252,16 +275,17 @@ def _times(failures: int) -> str:
 
 @check("tx-retry-missing", call(*BILLED, retries=True))
 def awaited(now: Now) -> None:
-    now.cancel(identity(now))
-    message = now.session.book(Queue).waiting.get(identity(now))
-    if is_queued(now):
+    facts = facts_of(now)
+    now.cancel(facts.key)
+    message = now.session.book(Queue).waiting.get(facts.key)
+    if facts.queued:
         failures = message.failures + (message.failure is None) if message is not None else 0
         _await_another(now, failures + 1, now.bounds.answer_fail_s, "was not answered")
 
 
 @check("tx-retry-missing", answer(*BILLED))
 def failed(now: Now) -> None:
-    key = identity(now)
+    key = facts_of(now).key
     message = now.session.book(Queue).waiting.get(key)
     now.cancel(key)
     if message is not None and now.error is not None and now.session.registration.status in (None, "Accepted"):
@@ -273,13 +297,15 @@ def _await_another(now: Now, failures: int, after_s: float, how: str) -> None:
     if attempts is not None and failures >= attempts:
         return
     wait_s = NEVER_S if interval_s is None else interval_s * failures + now.bounds.tolerance_s(interval_s * failures)
-    now.later(after_s + wait_s + MARGIN_S, not_sent_again, key=identity(now), data=(how, attempts),
+    now.later(after_s + wait_s + MARGIN_S, not_sent_again, key=facts_of(now).key, data=(how, attempts, now.time),
               place=place_of(now, call=True))
 
 
 def not_sent_again(now: Now, deadline: Deadline) -> Iterator[Hit]:
-    how, attempts = deadline.data
+    how, attempts, since = deadline.data
     action = deadline.place.action
+    if not whole_since(now, since):
+        return
     if attempts is None:
         yield now.hit(f"{action} {how} and was not sent again", case="unknown", place=deadline.place, by="station")
     else:
