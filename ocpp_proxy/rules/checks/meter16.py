@@ -20,36 +20,37 @@ CARRIERS = call("MeterValues", "StopTransaction")
 
 # Units
 
-# Measurand, or how it begins, → its units, folded; none at all: a number without one.
-_ALLOWED: Mapping[str, tuple[str, ...]] = {
-    "Energy.Active": ("Wh", "kWh"), "Energy.Reactive": ("varh", "kvarh"),
-    "Power.Active": ("W", "kW"), "Power.Reactive": ("var", "kvar"), "Power.Offered": ("W", "kW", "VA", "kVA"),
-    "Current": ("A",), "Voltage": ("V",), "SoC": ("Percent",),
-    "Temperature": ("Celsius", "Celcius", "Fahrenheit", "K"), "Frequency": ("Hertz", "Hz"),
-    "Power.Factor": (), "RPM": (),
-}  # fmt: skip
-_UNIT_OPTIONAL = ("Energy.Active", "Frequency", "Power.Factor", "RPM")
-
-
-def kind_of(measurand: str) -> str | None:
-    """The entry of the table that a measurand of 1.6 belongs to."""
-    return next((kind for kind in _ALLOWED if measurand == kind or measurand.startswith(f"{kind}.")), None)
+_ENERGY = ("Export.Register", "Import.Register", "Export.Interval", "Import.Interval")
+_POWER = ("Export", "Import")
+# Measurands of one kind → their units; none at all: a number without one.
+_KINDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (tuple(f"Energy.Active.{one}" for one in _ENERGY), ("Wh", "kWh")),
+    (tuple(f"Energy.Reactive.{one}" for one in _ENERGY), ("varh", "kvarh")),
+    (tuple(f"Power.Active.{one}" for one in _POWER), ("W", "kW")),
+    (tuple(f"Power.Reactive.{one}" for one in _POWER), ("var", "kvar")),
+    (("Power.Offered",), ("W", "kW", "VA", "kVA")),
+    (("Current.Import", "Current.Export", "Current.Offered"), ("A",)),
+    (("Voltage",), ("V",)), (("SoC",), ("Percent",)), (("Frequency",), ("Hertz", "Hz")),
+    (("Temperature",), ("Celsius", "Celcius", "Fahrenheit", "K")), (("Power.Factor", "RPM"), ()),
+)  # fmt: skip
+UNITS_OF: Mapping[str, tuple[str, ...]] = {name: units for names, units in _KINDS for name in names}
+_FOLDED = {name: frozenset(unit.casefold() for unit in units) for name, units in UNITS_OF.items()}
+_UNIT_OPTIONAL = frozenset(("Frequency", "Power.Factor", "RPM", *_KINDS[0][0]))
 
 
 @check("mv-unit", CARRIERS)
 def unit(now: Now) -> Iterator[Hit]:
     said: set[tuple[str, str]] = set()
     for sample in _of_16(now):
-        kind = kind_of(sample.measurand)
-        if sample.unit is None or kind is None or (sample.measurand, sample.unit) in said:
+        folded = _FOLDED.get(sample.measurand)
+        if sample.unit is None or folded is None or sample.unit.casefold() in folded:
             continue
-        if sample.unit.casefold() not in {one.casefold() for one in _ALLOWED[kind]}:
+        if (sample.measurand, sample.unit) not in said:
             said.add((sample.measurand, sample.unit))
-            allowed = " or ".join(_ALLOWED[kind]) or "no unit"
+            allowed = " or ".join(UNITS_OF[sample.measurand]) or "no unit"
             what = sample.measurand if "measurand" in sample.fields else f"A value without measurand, so {REGISTER},"
             yield now.hit(f"{what} is given in {sample.unit}, not in {allowed}", f"{sample.pointer}/unit",
-                          seen=sample.unit, expected=allowed, transaction=None,
-                          case=None if _ALLOWED[kind] else "unitless")
+                          seen=sample.unit, expected=allowed, transaction=None, case=None if folded else "unitless")
 
 
 # Fields left out
@@ -70,17 +71,14 @@ def default_fields(now: Now) -> Iterator[Hit]:
         first = next(iter(left_out.values()))
         yield now.hit(f"Left out, so that the default holds: {names}", first.pointer, transaction=None)
     for measurand, sample in unitless.items():
-        yield now.hit(f"{measurand} without a unit", f"{sample.pointer}/unit", expected=_units_of(measurand),
+        units = " or ".join(UNITS_OF[measurand])
+        yield now.hit(f"{measurand} without a unit", f"{sample.pointer}/unit", expected=units,
                       case="no-unit", transaction=None)
 
 
 def _may_lack_unit(sample: Sample) -> bool:
-    kind = kind_of(sample.measurand)
-    return kind is None or kind in _UNIT_OPTIONAL or sample.fields.get("format") == "SignedData"
-
-
-def _units_of(measurand: str) -> str:
-    return " or ".join(_ALLOWED.get(kind_of(measurand) or "", ()))
+    known = sample.measurand in UNITS_OF
+    return not known or sample.measurand in _UNIT_OPTIONAL or sample.fields.get("format") == "SignedData"
 
 
 # Phases
@@ -88,7 +86,8 @@ def _units_of(measurand: str) -> str:
 _LINES = frozenset(("L1", "L2", "L3"))
 _PHASES: Mapping[str, frozenset[str]] = {
     "Voltage": frozenset(("L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1")),
-    "Current": _LINES | {"N"}, "SoC": frozenset(), "Temperature": frozenset(), "RPM": frozenset(),
+    **dict.fromkeys(("Current.Import", "Current.Export", "Current.Offered"), _LINES | {"N"}),
+    **dict.fromkeys(("SoC", "Temperature", "RPM"), frozenset()),
 }  # fmt: skip
 
 
@@ -96,7 +95,7 @@ _PHASES: Mapping[str, frozenset[str]] = {
 def phase(now: Now) -> Iterator[Hit]:
     said: set[tuple[str, str, bool]] = set()
     for sample in _of_16(now):
-        allowed = _PHASES.get(kind_of(sample.measurand) or "")
+        allowed = _PHASES.get(sample.measurand)
         if sample.phase is None or allowed is None or sample.phase in allowed:
             continue
         plain = sample.measurand == "Voltage" and sample.phase in _LINES

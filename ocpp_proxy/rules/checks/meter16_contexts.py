@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, text
+from ocpp_proxy.rules.checks.meter16_schedule import was_due
 from ocpp_proxy.rules.checks.meter_samples import Reading, readings, samples
 from ocpp_proxy.rules.checks.status16 import V16
 from ocpp_proxy.rules.now import Deadline, Hit, Now
@@ -136,7 +137,7 @@ def _end_in_data(now: Now) -> Iterator[Hit]:
 @dataclass(slots=True)
 class _Trigger:
     """A TriggerMessage for meter values that was accepted: the first frame of values that came since, with how soon,
-    and whether any had the right context."""
+    and whether any will do: those with the right context, and those that were due anyway."""
 
     connector: int | None
     since: float
@@ -163,7 +164,7 @@ def values_of_trigger(now: Now) -> None:
             continue
         trigger: _Trigger = deadline.data
         first = next(samples(now), None)
-        trigger.right = trigger.right or any(sample.context == "Trigger" for sample in samples(now))
+        trigger.right = trigger.right or any(sample.context == "Trigger" for sample in samples(now)) or was_due(now)
         if trigger.first is None and first is not None:
             trigger.first, trigger.pointer, trigger.context = now.ref, f"{first.pointer}/context", first.context
             trigger.after_s = now.time - trigger.since

@@ -159,6 +159,16 @@ def over(now: Now) -> None:
         known.pop((PLACE, integer(now.request, "connectorId")), None)
 
 
+def was_due(now: Now) -> bool:
+    """Whether the message holds the periodic samples that come next, by the last ones and the interval."""
+    last = now.session.book(Rhythms).known.get(owner_in(now))
+    interval_s = now.session.settings.integer(INTERVAL) or 0
+    if last is None or interval_s <= 0:
+        return False
+    return any(abs(((one.at_us or 0) - last.at_us) / 1e6 - interval_s) <= now.bounds.tolerance_s(interval_s)
+               for one in periodic(now))
+
+
 # How often
 
 

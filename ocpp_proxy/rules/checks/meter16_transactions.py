@@ -110,7 +110,7 @@ def txid(now: Now) -> Iterator[Hit]:
     if running is not None and not _is_under_way(now, running):
         running = None
     named = now.session.transactions.find(number) if number is not None and number > 0 else None
-    if named is not None and named.place not in (connector, None):
+    if named is not None and named.place not in (connector, None, 0):  # 0: known from the main meter alone
         yield now.hit(f"Values of connector {connector} name a transaction of connector {named.place}",
                       "/transactionId", expected=f"a transaction of connector {connector}",
                       also=[named.start or named.last])

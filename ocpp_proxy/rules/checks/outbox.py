@@ -19,7 +19,6 @@ from ocpp_proxy.rules.occasions import CLOSED, answer, call, learn
 
 QUEUED = ("StartTransaction", "StopTransaction", "MeterValues")
 WAITING_KEPT = 32
-FLUSHING_S = 30.0  # since a message from the past, others may follow
 
 
 @dataclass(slots=True)
@@ -76,7 +75,7 @@ def unsettled(now: Now) -> bool:
     book = now.session.book(Outbox)
     if book.refused or now.session.registration.status not in (None, "Accepted"):
         return True
-    if book.past is not None and now.time - book.past < FLUSHING_S:
+    if book.past is not None and now.time - book.past < now.bounds.stop_s:  # others may follow
         return True
     slow_s = now.bounds.answer_warn_s
     return any(now.time - since >= slow_s for since in book.waiting.values())

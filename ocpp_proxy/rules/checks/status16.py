@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.occasion import FrameRef
@@ -41,7 +42,6 @@ FLAP_CHANGES = 10
 FLAP_S = 300.0
 CAUSES = ("CancelReservation", "ChangeAvailability", "ClearChargingProfile", "RemoteStartTransaction",
           "RemoteStopTransaction", "ReserveNow", "Reset", "SetChargingProfile", "UnlockConnector")  # fmt: skip
-REPORT_S = 60.0  # after a boot, until all connectors have told their status
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Told:
 @dataclass(slots=True)
 class Line:
     """What a connector told. `last`: the latest event; `late`: the last one that was told after a later event;
-    `fault_from`: the status that it was in when it became Faulted; `changes`: when its status changed lately, unasked."""
+    `fault_from`: the status that it was in when it became Faulted; `changes`: when it changed of itself lately."""
 
     last: Told | None = None
     late: Told | None = None
@@ -71,13 +71,25 @@ class Line:
 
 @dataclass(slots=True)
 class Lines:
-    """By connector; up to LINES_KEPT of them."""
+    """By connector; up to LINES_KEPT of them. `read`, `changed`: what the message `ref` says, which many rules ask."""
 
     known: dict[int, Line] = field(default_factory=dict)
+    ref: FrameRef | None = None
+    read: tuple[int, Told] | None = None
+    changed: Change | None = None
 
     def last(self, connector: int | None) -> Told | None:
         line = self.known.get(connector) if connector is not None else None
         return line.last if line is not None else None
+
+
+class Change(NamedTuple):
+    """A connector's number and line, the status before and the new one, which are known to follow each other."""
+
+    number: int
+    line: Line
+    last: Told
+    one: Told
 
 
 def lines(now: Now) -> Lines:
@@ -86,12 +98,33 @@ def lines(now: Now) -> Lines:
 
 def told_in(now: Now) -> tuple[int, Told] | None:
     """The connector and its status in a StatusNotification that can be read; None also where it was injected."""
+    book = lines(now)
+    if book.ref != now.ref:
+        book.ref, book.read = now.ref, _told_in(now)
+        book.changed = _change(now, *book.read) if book.read is not None else None
+    return book.read
+
+
+def change(now: Now) -> Change | None:
+    """The change of status that a StatusNotification tells of, where there is one and it is certain."""
+    return lines(now).changed if told_in(now) is not None else None
+
+
+def _told_in(now: Now) -> tuple[int, Told] | None:
     number, name = integer(now.request, "connectorId"), text(now.request, "status")
     if number is None or name is None or now.injected or now.version != V16:
         return None
     at_us = moment_us(now.request, "timestamp")
     return number, Told(name[:40], kept(now.request, "errorCode"), now.ref, now.time, at_us, now.at.utc_us,
                         is_old(now, at_us))  # fmt: skip
+
+
+def _change(now: Now, number: int, one: Told) -> Change | None:
+    line = lines(now).known.get(number)
+    last = line.last if line is not None else None
+    if line is None or last is None or last.name == one.name or one.old or last.old or is_behind(one, last):
+        return None
+    return None if unseen_since(now, last.time) else Change(number, line, last, one)
 
 
 def is_old(now: Now, at_us: int | None) -> bool:
@@ -125,19 +158,6 @@ def is_behind(one: Told, last: Told) -> bool:
 def turned_back(line: Line, one: Told) -> bool:
     """Whether the station's clock was put back: the last one came late already, and this one goes on from there."""
     return line.late is not None and not is_behind(one, line.late)
-
-
-def change(now: Now) -> tuple[int, Line, Told, Told] | None:
-    """The connector's number and line, the status before and the new one, where both are known to follow each other."""
-    read = told_in(now)
-    if read is None:
-        return None
-    number, one = read
-    line = lines(now).known.get(number)
-    last = line.last if line is not None else None
-    if line is None or last is None or last.name == one.name or one.old or last.old or is_behind(one, last):
-        return None
-    return None if unseen_since(now, last.time) else (number, line, last, one)
 
 
 def minimum_s(now: Now) -> int | None:
@@ -216,7 +236,7 @@ def flap(now: Now) -> Iterator[Hit]:
     changed = change(now)
     if changed is None:
         return
-    if flaps(changed[1], now.time):
+    if flaps(changed.line, now.time):
         yield now.hit(f"More than {FLAP_CHANGES} changes of status within {FLAP_S / 60:g} minutes", "/status",
                       expected=f"at most {FLAP_CHANGES}")
 
@@ -255,7 +275,7 @@ def beyond(now: Now) -> Iterator[Hit]:
 @check("status-connector-range", answer("BootNotification"))
 def reporting(now: Now) -> None:
     if now.version == V16 and now.status == "Accepted" and now.link is not None and now.link.whole:
-        now.later(REPORT_S, reported, data=now.called_time)
+        now.later(now.bounds.report_s, reported, data=now.called_time)
 
 
 def reported(now: Now, deadline: Deadline) -> Iterator[Hit]:

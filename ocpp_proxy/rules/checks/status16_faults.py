@@ -15,7 +15,6 @@ from ocpp_proxy.rules.checks.status16 import IN_SESSION, Told, change, unseen_si
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import call, check
 
-STOP_S = 60.0  # for the StopTransaction of a session that ended during the fault
 UNNAMED = frozenset(("NoError", "OtherError"))
 
 
@@ -34,7 +33,7 @@ def recovered(now: Now) -> Iterator[Hit]:
     if before.name in IN_SESSION:
         transaction = now.session.transactions.on(number)
         if one.name not in IN_SESSION and one.name != "Finishing" and transaction is not None:
-            now.later(STOP_S, still_open, key=number, data=(transaction, sentence, before))
+            now.later(2 * now.bounds.stop_s, still_open, key=number, data=(transaction, sentence, before))
     elif (reason := _impossible(now, number, before, one)) is not None:
         yield now.hit(f"{sentence}, {reason}", "/status", seen=one.name, expected=before.name,
                       also=[before.ref, last.ref])
@@ -59,7 +58,8 @@ def _impossible(now: Now, number: int, before: Told, one: Told) -> str | None:
 def still_open(now: Now, deadline: Deadline) -> Iterator[Hit]:
     transaction, sentence, before = deadline.data
     if transaction.open and not unsettled(now):
-        yield now.hit(f"{sentence}, and the transaction there has not been stopped within {STOP_S:g} s", "/status",
+        wait_s = 2 * now.bounds.stop_s
+        yield now.hit(f"{sentence}, and the transaction there has not been stopped within {wait_s:g} s", "/status",
                       expected=before.name, place=deadline.place, transaction=transaction.id,
                       also=[before.ref, transaction.last])
 

@@ -93,9 +93,9 @@ def _allows_nothing(profile: Any) -> bool:
 @check("status-suspended-precedence", call("StatusNotification"))
 def suspended(now: Now) -> Iterator[Hit]:
     changed = change(now)
-    if changed is None or changed[0] == 0 or changed[3].name != "SuspendedEV":
+    if changed is None or changed.number == 0 or changed.one.name != "SuspendedEV":
         return
-    number, book = changed[0], now.session.book(Profiles)
+    number, book = changed.number, now.session.book(Profiles)
     own = book.governing("TxProfile", number) or book.governing("TxDefaultProfile", number)
     for profile in (own, book.governing("ChargePointMaxProfile", 0)):
         if profile is not None and profile.nothing:

@@ -19,7 +19,6 @@ from ocpp_proxy.rules.occasions import answer, call, check
 from ocpp_proxy.rules.place import place_of
 
 UNTOLD_S = 60.0  # allowed for MinimumStatusDuration where nobody has said it
-OFFLINE_S = 60.0  # after messages from a time offline, until the station has told how things stand now
 MAKES_RESERVED = frozenset(("Available",))
 MAKES_UNAVAILABLE = frozenset(("Available", "Finishing", "Reserved"))
 MAKES_AVAILABLE = frozenset(("Unavailable",))
@@ -105,7 +104,8 @@ def from_offline(now: Now) -> None:
     if number is None or last is None or last.time > window.from_time or (last.name in IN_SESSION) is begins:
         return
     place = replace(place_of(now), connector=number)
-    now.later(OFFLINE_S + (minimum_s(now) or 0), still_not_told, key=number, data=(number, last, begins), place=place)
+    wait_s = now.bounds.report_s + (minimum_s(now) or 0)
+    now.later(wait_s, still_not_told, key=number, data=(number, last, begins), place=place)
 
 
 @check("status-after-offline", call("StatusNotification"))

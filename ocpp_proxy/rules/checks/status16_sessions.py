@@ -27,13 +27,8 @@ from ocpp_proxy.rules.checks.transactions16_past import whole_since
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
 
-START_S = 60.0   # from Charging to its StartTransaction
-STATUS_S = 120.0  # from StartTransaction until the connector has left Preparing
-RECENT_S = 60.0  # a status so young may still be followed by what explains it
-STOP_S = 60.0    # from Available to the StopTransaction that should have come before
 IDLE = frozenset(("Available", "Preparing"))
 BEFORE_SESSION = frozenset(("Available", "Preparing", "Finishing", "Reserved", "Unavailable"))
-TIMEOUT_SLACK_S = 10.0
 AUTHORISED_S = 120.0  # an authorisation so old is not what a cable was plugged in for
 
 
@@ -57,7 +52,7 @@ def charging(now: Now) -> None:
     number, _, last, one = changed
     begins = one.name in IN_SESSION and last.name in BEFORE_SESSION
     if number and begins and now.session.transactions.on(number) is None:
-        now.later(START_S, not_started, key=number, data=now.time)
+        now.later(now.bounds.start_s, not_started, key=number, data=now.time)
 
 
 @check("status-charging-without-tx", call("StartTransaction"))
@@ -73,7 +68,7 @@ def not_started(now: Now, deadline: Deadline) -> Iterator[Hit]:
     if any(one.place in (number, None) and (one.open or one.stop_time >= since)
            for one in now.session.transactions.all()):
         return
-    yield now.hit(f"Charging for {START_S:g} s without StartTransaction", "/status", seen=last.name,
+    yield now.hit(f"Charging for {now.bounds.start_s:g} s without StartTransaction", "/status", seen=last.name,
                   expected="StartTransaction", place=deadline.place)
 
 
@@ -84,14 +79,14 @@ def not_started(now: Now, deadline: Deadline) -> Iterator[Hit]:
 def begun(now: Now) -> None:
     number = integer(now.request, "connectorId")
     if number and not now.injected and not is_old(now, moment_us(now.request, "timestamp")):
-        now.later(STATUS_S, not_charging, key=number, data=now.time)
+        now.later(2 * now.bounds.start_s, not_charging, key=number, data=now.time)
 
 
 @check("status-tx-without-charging", call("StatusNotification"))
 def prepared(now: Now) -> None:
     changed = change(now)
-    if changed is not None and changed[3].name == "Preparing" and running(now, changed[0]) is not None:
-        now.later(STATUS_S, not_charging, key=changed[0], data=now.time)
+    if changed is not None and changed.one.name == "Preparing" and running(now, changed.number) is not None:
+        now.later(2 * now.bounds.start_s, not_charging, key=changed.number, data=now.time)
 
 
 def not_charging(now: Now, deadline: Deadline) -> Iterator[Hit]:
@@ -99,9 +94,10 @@ def not_charging(now: Now, deadline: Deadline) -> Iterator[Hit]:
     transaction, last = running(now, number), lines(now).last(number)
     if transaction is None or last is None or last.name not in IDLE or unseen_since(now, since) or unsettled(now):
         return
-    if now.time - last.time < RECENT_S or (last.name == "Available" and last.time > transaction.start_time):
+    if now.time - last.time < now.bounds.start_s or (last.name == "Available" and last.time > transaction.start_time):
         return  # too young, or for status-available-during-tx
-    yield now.hit(f"The connector is {last.name} while its transaction has been open for over {STATUS_S:g} s",
+    open_s = 2 * now.bounds.start_s
+    yield now.hit(f"The connector is {last.name} while its transaction has been open for over {open_s:g} s",
                   seen=last.name, expected="Charging, SuspendedEV or SuspendedEVSE", place=deadline.place,
                   transaction=transaction.id, also=[last.ref, transaction.last])  # fmt: skip
 
@@ -112,15 +108,15 @@ def available(now: Now) -> None:
     if read is None or read[1].name != "Available" or read[1].old or read[0] == 0:
         return
     if (transaction := running(now, read[0])) is not None:
-        now.later(STOP_S, not_stopped, key=(read[0], transaction.id), data=(transaction, now.time))
+        now.later(2 * now.bounds.stop_s, not_stopped, key=(read[0], transaction.id), data=(transaction, now.time))
 
 
 def not_stopped(now: Now, deadline: Deadline) -> Iterator[Hit]:
     transaction, since = deadline.data
     if not transaction.open or unsettled(now) or unseen_since(now, since):
         return
-    refused = transaction.status not in (None, "Accepted")
-    yield now.hit(f"Available, and the connector's transaction has not been stopped within {STOP_S:g} s", "/status",
+    refused, wait_s = transaction.status not in (None, "Accepted"), 2 * now.bounds.stop_s
+    yield now.hit(f"Available, and the connector's transaction has not been stopped within {wait_s:g} s", "/status",
                   seen="Available", expected="StopTransaction before", case="refused" if refused else None,
                   place=deadline.place, transaction=transaction.id, also=[transaction.last])  # fmt: skip
 
@@ -206,7 +202,7 @@ def _await_transaction(now: Now, number: int) -> Iterator[Hit] | None:
     if timeout_s is None:
         return now.unknown("ConnectionTimeOut was not seen")
     if timeout_s > 0 and now.session.transactions.on(number) is None:
-        wait_s = timeout_s + TIMEOUT_SLACK_S + (minimum_s(now) or 0)
+        wait_s = timeout_s + now.bounds.status_s + (minimum_s(now) or 0)
         now.later(wait_s, still_preparing, key=number, data=(number, timeout_s, now.time))
     return None
 
@@ -216,6 +212,6 @@ def still_preparing(now: Now, deadline: Deadline) -> Iterator[Hit]:
     last = lines(now).last(number)
     if last is None or last.name != "Preparing" or unseen_since(now, since) or unsettled(now):
         return
-    yield now.hit(f"Still Preparing, without a transaction, {TIMEOUT_SLACK_S:g} s after ConnectionTimeOut "
+    yield now.hit(f"Still Preparing, without a transaction, {now.bounds.status_s:g} s after ConnectionTimeOut "
                   f"({timeout_s} s)", "/status", seen="Preparing", expected="Available or Finishing", frame=last.ref,
                   by="station", place=deadline.place, connector=number)  # fmt: skip
