@@ -104,7 +104,7 @@ def configuration_read(now: Occasion) -> None:
     for _, entry in objects(now.response, "configurationKey"):
         if (key := text(entry, "key")) is not None:
             _learn(now, key, text(entry, "value"), flag(entry, "readonly"))
-    if not member(now.request, "key"):
+    if isinstance(now.response, dict) and not member(now.request, "key"):  # not where the answer is cut off
         now.session.settings.listed = now.time
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import LONGEST_KEPT, folded, items, numeral, objects, text
 from ocpp_proxy.core.station.settings import LONGEST_VALUE
@@ -108,7 +107,7 @@ def read(now: Now) -> None:
             continue
         book.unknown.pop(key, None)
         written = book.written.get(key)
-        if written is not None and value is not None and _due(now, written) and _same(written.value, value):
+        if written is not None and value is not None and _due(now, written) and _same(key, written.value, value):
             del book.written[key]
 
 
@@ -124,14 +123,18 @@ def _put(book: dict[str, Any], key: str, value: Any) -> None:
 
 def _due(now: Now, written: Written) -> bool:
     """Whether the change has to show by now."""
+    if written.time > now.called_time:
+        return False  # what is read was asked for before
     return written.status == "Accepted" or boot_since(now.session, written.time) is not None
 
 
-def _same(wanted: str, seen: str) -> bool:
-    """Whether both mean the same: white space around, the spelling of numbers and booleans, and the order and spelling
-    of lists do not matter. What is masked, or as long as what is kept, cannot be told."""
+def _same(key: str, wanted: str, seen: str) -> bool:
+    """Whether both mean the same: white space around, the spelling of numbers and booleans, the order and spelling of
+    lists, and the phases of measurands do not matter. What is masked, or as long as what is kept, cannot be told."""
     if "**" in wanted or "**" in seen or len(wanted) >= LONGEST_VALUE:
         return True
+    if key in MEASURAND_KEYS:
+        return _measurands(wanted) == _measurands(seen)
     return _plain(wanted) == _plain(seen) or _flag(wanted) == _flag(seen) != ""
 
 
@@ -193,7 +196,7 @@ def _listed(now: Now) -> bool:
 
 @check("config-unknown-key", answer("GetConfiguration", by="csms"))
 def keys_answered(now: Now) -> Iterator[Hit]:
-    if not isinstance(now.frame, CallResult):
+    if not isinstance(now.response, dict):
         return
     wanted = [key for one in items(now.request, "key") if (key := folded(one)) is not None]
     found = {folded(entry, "key") for _, entry in objects(now.response, "configurationKey")}
@@ -225,7 +228,7 @@ def keys_asked(now: Now) -> Iterator[Hit]:
 
 @check("config-required-keys", answer("GetConfiguration", by="csms"))
 def all_keys(now: Now) -> Iterator[Hit]:
-    if items(now.request, "key") or not isinstance(now.frame, CallResult):
+    if items(now.request, "key") or not isinstance(now.response, dict):
         return
     entries = [entry for _, entry in objects(now.response, "configurationKey")]
     names = {folded(entry, "key") for entry in entries}
@@ -249,7 +252,7 @@ def read_back(now: Now) -> Iterator[Hit]:
     for place, entry in objects(now.response, "configurationKey"):
         key, value = folded(entry, "key"), text(entry, "value")
         change = written.get(key or "")
-        if key is None or value is None or change is None or not _due(now, change) or _same(change.value, value):
+        if key is None or value is None or change is None or not _due(now, change) or _same(key, change.value, value):
             continue
         booted = boot_since(now.session, change.time) is not None
         if (booted and key == "heartbeatinterval") or (key in MEASURAND_KEYS and _part(change.value, value)):
@@ -265,11 +268,11 @@ def measurands_set(now: Now) -> Iterator[Hit]:
     key, value = folded(now.request, "key"), text(now.request, "value")
     if key not in MEASURAND_KEYS or value is None or now.status not in ("Accepted", "RebootRequired"):
         return
-    strange = [word for word in value.split(",") if word.strip() and not _is_measurand(word.strip().casefold())]
+    words = [word.strip() for word in value.split(",") if word.strip()]
+    strange = [word for word in words if _without_phase(word.casefold()) not in MEASURANDS]
     if strange:
         yield now.hit(f"ChangeConfiguration to measurands that OCPP 1.6 does not have was answered {now.status}: "
-                      f"{_short(', '.join(word.strip() for word in strange))}", "/status", seen=now.status,
-                      expected="Rejected")
+                      f"{_short(', '.join(strange))}", "/status", seen=now.status, expected="Rejected")
 
 
 @check("config-measurand-reject", answer("GetConfiguration", by="csms"))
@@ -288,14 +291,17 @@ def measurands_read(now: Now) -> Iterator[Hit]:
 
 def _part(wanted: str, seen: str) -> bool:
     """Whether some of the measurands are left, but not all."""
-    kept, asked = set(_words(seen)), set(_words(wanted))
+    kept, asked = _measurands(seen), _measurands(wanted)
     return bool(kept) and kept < asked
 
 
-def _is_measurand(word: str) -> bool:
-    if word in MEASURANDS:
-        return True
-    return any(word.endswith(f".{phase}") and word[: -len(phase) - 1] in MEASURANDS for phase in PHASES)
+def _measurands(value: str) -> set[str]:
+    """The measurands of a list, without their phases: a station may list each phase of what was asked for."""
+    return {_without_phase(word) for word in _words(value)}
+
+
+def _without_phase(word: str) -> str:
+    return next((word[: -len(phase) - 1] for phase in PHASES if word.endswith(f".{phase}")), word)
 
 
 # Cache

@@ -93,7 +93,7 @@ def in_order(now: Now) -> Iterator[Hit]:
 def update_taken(now: Now) -> None:
     book = now.session.book(Updates)
     request = book.pending
-    if request is None or request.call != now.call_ref or not isinstance(now.frame, CallResult):
+    if request is None or request.call != now.call_ref or not isinstance(now.response, dict):
         return
     if (now.action == "SignedUpdateFirmware" and now.status not in TAKEN) or (book.ref and book.time >= request.called):
         return

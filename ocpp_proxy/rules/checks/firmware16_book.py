@@ -85,8 +85,8 @@ class Process:
 
 
 def _taken(now: Now) -> bool:
-    """Whether the station will do it: where the answer has no status, any CALLRESULT says so."""
-    return isinstance(now.frame, CallResult) and (now.status is None or now.status in TAKEN)
+    """Whether the station will do it: where the answer has no status, any CALLRESULT says so that is not cut off."""
+    return isinstance(now.response, dict) and (now.status is None or now.status in TAKEN)
 
 
 def _due_us(now: Now) -> int | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ocpp_proxy.core.payload import integer, text
 from ocpp_proxy.core.station.connectors import Wish
+from ocpp_proxy.rules.checks.firmware16_book import Updates
 from ocpp_proxy.rules.checks.remote16_state import (
     all_running,
     all_seen,
@@ -130,10 +131,10 @@ def _change(now: Now) -> _Change | None:
     if number is None or kind not in CHANGES or now.status != "Accepted":
         return None
     meant: Iterable[int] = (number,)
-    if number == 0:
-        meant = (0, *heard_of(now))
-    elif kind == "Operative" and _station_inoperative(now):
+    if kind == "Operative" and (_kept_out(now) or (number and _station_inoperative(now))):
         meant = ()
+    elif number == 0:
+        meant = (0, *heard_of(now))
     places = tuple(one for one in meant if _changes(now, one, kind))
     return _Change(kind, number, places, now.called_time, now.time)
 
@@ -141,6 +142,11 @@ def _change(now: Now) -> _Change | None:
 def _changes(now: Now, number: int, kind: str) -> bool:
     status = status_of(now, number)
     return status is not None and status.name in CHANGES[kind] and running(now, number) is None
+
+
+def _kept_out(now: Now) -> bool:
+    """Whether the station may have a reason of its own to be Unavailable."""
+    return now.session.registration.status not in (None, "Accepted") or now.session.book(Updates).busy
 
 
 def _station_inoperative(now: Now) -> bool:

@@ -200,7 +200,12 @@ def accepted(now: Now) -> None:
         return
     if _just_sent(book, trigger):
         return
-    now.later(now.bounds.trigger_s, not_followed, key=trigger.call, data=trigger)
+    now.later(_within_s(now, trigger), not_followed, key=trigger.call, data=trigger)
+
+
+def _within_s(now: Now, trigger: Trigger) -> float:
+    """A request for a certificate takes longer, since a key has to be made for it."""
+    return now.bounds.report_s if trigger.wanted in _CERTIFICATES else now.bounds.trigger_s
 
 
 def _just_sent(book: Triggers, trigger: Trigger) -> bool:
@@ -214,7 +219,8 @@ def not_followed(now: Now, deadline: Deadline) -> Iterator[Hit]:
         return
     custom = now.session.book(Triggers).custom
     instead = custom is not None and custom[1] >= trigger.called
-    yield now.hit(f"A trigger for {trigger.wanted} was accepted, and none came within {now.bounds.trigger_s:g} s"
+    yield now.hit(f"A trigger for {trigger.wanted} was accepted, and none came within "
+                  f"{_within_s(now, trigger):g} s"
                   + ("; CustomOperation came instead" if instead else ""),
                   place=deadline.place, also=[custom[0]] if custom is not None and instead else [])
 
