@@ -75,7 +75,8 @@ class Groups:
 
 @learn(answer("Authorize", "TransactionEvent"))
 def learn_group(now: Now) -> None:
-    now.session.book(Groups).put(token_in(now.request), group_in(info_in(now.response)))
+    if now.version != "1.6" and (group := group_in(info_in(now.response))) is not None:
+        now.session.book(Groups).put(token_in(now.request), group)
 
 
 @learn(answer("SendLocalList", by="csms"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocpp_proxy.core.payload import integer, moment_us, objects
-from ocpp_proxy.rules.checks.transactions2x_book import Story, event_of, fresh, stories
+from ocpp_proxy.rules.checks.transactions2x_book import Story, fresh, said, stories
 from ocpp_proxy.rules.checks.transactions2x_values import contexts, measurands, signed
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import call, check, learn
@@ -52,7 +52,7 @@ def learn_clock(now: Now) -> None:
 def _evse(now: Now) -> int | None:
     if now.action == "MeterValues":
         return integer(now.request, "evseId")
-    event = event_of(now.request)
+    event = said(now)
     story = stories(now).by_id.get(event.tx) if event is not None else None
     return story.evse if story is not None else None
 
@@ -115,7 +115,7 @@ def _silenced(now: Now) -> Iterator[tuple[Story, str]]:
     if settings.flag(IDLE):
         yield from ((story, IDLE) for story in book.running() if story.alive(now.session))
         return
-    event = event_of(now.request) if now.action == "TransactionEvent" else None
+    event = said(now) if now.action == "TransactionEvent" else None
     evse = integer(now.request, "evseId") if event is None else None
     story = book.by_id.get(event.tx) if event is not None else book.open_on(evse)
     if story is not None and story.evse is not None and story.alive(now.session):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ocpp_proxy.core.payload import folded, integer, kept, text
 from ocpp_proxy.core.station.tokens import info_in, token_in
-from ocpp_proxy.rules.checks.transactions2x_book import Story, event_of, stories
+from ocpp_proxy.rules.checks.transactions2x_book import Story, said, stories
 from ocpp_proxy.rules.checks.transactions2x_points import START, TIMEOUT, points
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check, learn
@@ -81,7 +81,7 @@ def _crossed(now: Now, story: Story, start: Start) -> bool:
 
 @check("remote201-start", call("TransactionEvent"))
 def start_told(now: Now) -> None:
-    event = event_of(now.request)
+    event = said(now)
     if event is None:
         return
     for start in _meant(now, event.remote_id, event.evse, event.token, remote=event.reason == "RemoteStart"):
@@ -112,7 +112,7 @@ def _meant(
 
 @learn(call("TransactionEvent"))
 def forget_start(now: Now) -> None:
-    event = event_of(now.request)
+    event = said(now)
     if event is not None and event.remote_id is not None:
         now.session.book(Starts).open.pop(event.remote_id, None)
 
@@ -224,7 +224,7 @@ def stop_answered(now: Now) -> Iterator[Hit]:
 
 @check("remote201-stop", call("TransactionEvent"))
 def stop_told(now: Now) -> None:
-    event = event_of(now.request)
+    event = said(now)
     if event is not None and (event.reason == "RemoteStop" or event.kind == "Ended"):
         now.cancel(event.tx)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.payload import flag, integer, kept, member, text
-from ocpp_proxy.rules.checks.transactions2x_book import Story, event_of, fresh, has_meter, stories
+from ocpp_proxy.rules.checks.transactions2x_book import Story, fresh, has_meter, said, stories
 from ocpp_proxy.rules.checks.transactions2x_values import measurands
 from ocpp_proxy.rules.now import Deadline, FrameRef, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check, learn
@@ -199,7 +199,7 @@ def _limit(payload: object, *keys: str) -> dict[str, object]:
 
 @learn(answer(EVENT))
 def learn_limit(now: Now) -> None:
-    event, limit = event_of(now.request), _limit(now.response, "transactionLimit")
+    event, limit = said(now), _limit(now.response, "transactionLimit")
     if event is not None and limit:
         book = now.session.book(Limited).last
         book.pop(event.tx, None)
@@ -214,7 +214,7 @@ def _spelled(limit: dict[str, object]) -> str:
 
 @check("tx21-limit", answer(EVENT))
 def limited(now: Now) -> Iterator[Hit]:
-    event, limit = event_of(now.request), _limit(now.response, "transactionLimit")
+    event, limit = said(now), _limit(now.response, "transactionLimit")
     if event is None or not limit:
         return
     supported = now.session.settings.words(LIMITS)
@@ -231,7 +231,7 @@ def limited(now: Now) -> Iterator[Hit]:
 
 @check("tx21-limit", call(EVENT))
 def confirmed(now: Now) -> None:
-    event = event_of(now.request)
+    event = said(now)
     if event is not None and (event.kind == "Ended" or _limit(now.request, "transactionInfo", "transactionLimit")):
         now.cancel(event.tx)
 

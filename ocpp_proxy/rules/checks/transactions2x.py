@@ -16,7 +16,7 @@ from ocpp_proxy.core.payload import member, text
 from ocpp_proxy.core.station.connectors import STATION, Reservation
 from ocpp_proxy.core.station.tokens import group_in
 from ocpp_proxy.core.vocabulary import ERROR_CODES
-from ocpp_proxy.rules.checks.transactions2x_book import CONNECTED, GRANTS, Event, event_of, fresh, in_order
+from ocpp_proxy.rules.checks.transactions2x_book import CONNECTED, GRANTS, Event, fresh, in_order, said
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
 
@@ -104,7 +104,7 @@ def _applies(held: Reservation, event: Event, place: int | None) -> bool:
 
 @check("te-idtokeninfo", answer("TransactionEvent"))
 def id_token_info(now: Now) -> Iterator[Hit]:
-    event = event_of(now.request)
+    event = said(now)
     if event is None or event.token is None or not isinstance(now.frame, CallResult):
         return
     info = member(now.response, "idTokenInfo")

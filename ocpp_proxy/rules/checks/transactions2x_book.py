@@ -32,7 +32,8 @@ MARKS_KEPT = 16
 SPANS_KEPT = 32
 IDS_KEPT = 256
 REASONS_KEPT = 40
-LIVE_KEPT = 8
+LIVE_KEPT = 4
+QUEUED_US = 60_000_000
 LONG_AGO = float("-inf")
 
 KINDS = frozenset(("Started", "Updated", "Ended"))
@@ -166,13 +167,14 @@ class Told(NamedTuple):
 @dataclass(slots=True)
 class Stories:
     """`by_id`: by folded id, those heard of last at the end; `past`: the Started of those forgotten; `hole_time`: when
-    frames were last found missing; `live`: how much the events' times lag behind their arrival, in microseconds."""
+    frames were last found missing; `live`: how much later the last messages came than they say, in microseconds."""
 
     by_id: dict[str, Story] = field(default_factory=dict)
     past: dict[str, Mark | None] = field(default_factory=dict)
     hole_time: float = LONG_AGO
     live: deque[int] = field(default_factory=lambda: deque(maxlen=LIVE_KEPT))
     tip: tuple[FrameRef | None, Told | None] = (None, None)
+    read: tuple[Any, Event | None] = (None, None)
 
     def get(self, name: str | None) -> Story | None:
         return self.by_id.get(name.casefold()) if name is not None else None
@@ -189,7 +191,7 @@ class Stories:
 
     @property
     def lag_us(self) -> int | None:
-        """How far the station's clock is behind, as its quickest events have it."""
+        """How far the station's clock is behind, as its quickest messages have it; None where nothing was told."""
         return min(self.live, default=None)
 
     def whole(self, story: Story) -> bool:
@@ -227,11 +229,19 @@ def stories(now: Now) -> Stories:
     return now.session.book(Stories)
 
 
+def said(now: Now) -> Event | None:
+    """What the TransactionEvent of the exchange says; it is read once, however many ask."""
+    book, request = stories(now), now.request
+    if book.read[0] is not request:
+        book.read = (request, event_of(request))
+    return book.read[1]
+
+
 def told(now: Now) -> Told | None:
     """The event of the Call that has just passed; None where it cannot be made out, or this program made it."""
     book, ref = stories(now), now.ref
     if book.tip[0] != ref:
-        event = None if now.injected else event_of(now.request)
+        event = None if now.injected else said(now)
         book.tip = (ref, _told(book, event) if event is not None else None)
     return book.tip[1]
 
@@ -280,8 +290,26 @@ def learn_event(now: Now) -> None:
     if one.fresh:
         _mark(now, one.event, story, one.in_turn)
         _tell(now, one.event, story, one.in_turn)
-        if not one.event.offline and one.event.at_us is not None:
-            book.live.append(now.at.utc_us - one.event.at_us)
+
+
+@learn(call("TransactionEvent", "StatusNotification", "NotifyEvent"))
+def learn_lag(now: Now) -> None:
+    """How late what is told arrives. What is quickest counts, and an event that is much later was queued."""
+    if now.version == "1.6" or now.injected or flag(now.request, "offline"):
+        return
+    at_us = moment_us(now.request, "generatedAt" if now.action == "NotifyEvent" else "timestamp")
+    if at_us is None:
+        return
+    book, lag_us = stories(now), now.at.utc_us - at_us
+    if now.action != "TransactionEvent" or book.lag_us is None or lag_us < book.lag_us + QUEUED_US:
+        book.live.append(lag_us)
+
+
+@learn(call("BootNotification"))
+def learn_boot(now: Now) -> None:
+    """The answer may set the clock."""
+    if now.version != "1.6":
+        stories(now).live.clear()
 
 
 def _joined(now: Now, story: Story) -> bool:

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ocpp_proxy.core.frame import CallError
-from ocpp_proxy.rules.checks.transactions2x_book import Event, event_of, fresh, stories
+from ocpp_proxy.rules.checks.transactions2x_book import fresh, said, stories
 from ocpp_proxy.rules.checks.transactions2x_meter import UPDATED, every_s
 from ocpp_proxy.rules.now import Deadline, FrameRef, Hit, Now
 from ocpp_proxy.rules.occasions import OPENED, answer, call, check, learn
 
-EDGE_S = 10.0        # so far from the edges of a time offline both clocks agree about it
-BLIND_EDGE_S = 60.0  # where the station's clock could not be compared
-WITHIN_S = 300.0     # after a reconnection, until each open transaction has been heard of
+EDGE_US = 10_000_000  # so far from the edges of a time offline both clocks agree about it
+WITHIN_S = 300.0      # after a reconnection, until each open transaction has been heard of
 PERIODS = 2
 ATTEMPTS = "OCPPCommCtrlr.MessageAttempts[TransactionEvent]"
 INTERVAL = "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]"
@@ -27,40 +26,34 @@ NOT_SEEN = "{} was not seen"
 TRIES_KEPT = 16
 
 
-def _proxy_us(now: Now, event: Event) -> tuple[int, int] | None:
-    """When the event was by the proxy's clock, and how far off that may be, in microseconds."""
-    if event.at_us is None:
-        return None
-    lag_us = stories(now).lag_us
-    edge_s = BLIND_EDGE_S if lag_us is None else EDGE_S
-    return event.at_us + (lag_us or 0), round(edge_s * 1e6)
-
-
 @check("te-offline-flag", call("TransactionEvent"))
 def offline_flag(now: Now) -> Iterator[Hit]:
     one = fresh(now)
-    when = _proxy_us(now, one.event) if one is not None else None
-    if one is None or when is None:
+    if one is None or one.event.at_us is None:
         return
-    at_us, edge_us = when
-    if not one.event.offline and _lies_in(now, at_us, edge_us):
+    lag_us = stories(now).lag_us
+    if lag_us is None:
+        yield from now.unknown("the station's clock could not be compared with the proxy's")
+        return
+    at_us = one.event.at_us + lag_us  # by the proxy's clock
+    if not one.event.offline and _lies_in(now, at_us):
         yield now.hit("An event from a time offline does not have offline true", "/offline", seen=False, expected=True)
-    elif one.event.offline and _lies_after(now, at_us, edge_us):
+    elif one.event.offline and _lies_after(now, at_us):
         yield now.hit("An event from a time online has offline true", "/offline", seen=True, expected=False,
                       case="online")
 
 
-def _lies_in(now: Now, at_us: int, edge_us: int) -> bool:
+def _lies_in(now: Now, at_us: int) -> bool:
     """Whether it happened between two connections, neither of which this program ended."""
-    return any(window.from_us + edge_us < at_us < window.to_us - edge_us and window.by != "proxy"
+    return any(window.from_us + EDGE_US < at_us < window.to_us - EDGE_US and window.by != "proxy"
                for window in now.session.links.windows)
 
 
-def _lies_after(now: Now, at_us: int, edge_us: int) -> bool:
+def _lies_after(now: Now, at_us: int) -> bool:
     """Whether it happened during the connection that it was told on."""
     link = now.link
     began = link.opened.at if link is not None and link.opened is not None else None
-    return began is not None and began.utc_us + edge_us < at_us and len(now.session.links.open) == 1
+    return began is not None and began.utc_us + EDGE_US < at_us and len(now.session.links.open) == 1
 
 
 # What was queued
@@ -84,7 +77,7 @@ def reconnected(now: Now) -> Iterator[Hit]:
 
 @check("te-queue-after-offline", call("TransactionEvent", retries=True))
 def heard_again(now: Now) -> None:
-    event = event_of(now.request)
+    event = said(now)
     if event is not None:
         now.cancel(event.tx)
 
@@ -122,7 +115,7 @@ class Tries:
 
 @learn(call("TransactionEvent", retries=True))
 def sent(now: Now) -> None:
-    event = event_of(now.request)
+    event = said(now)
     if event is None or now.injected:
         return
     tries = now.session.book(Tries).open
@@ -136,7 +129,7 @@ def sent(now: Now) -> None:
 
 @learn(answer("TransactionEvent"))
 def answered(now: Now) -> None:
-    event = event_of(now.request)
+    event = said(now)
     tries = now.session.book(Tries).open
     if event is None:
         return
@@ -148,7 +141,7 @@ def answered(now: Now) -> None:
 
 @check("te-retry", call("TransactionEvent", retries=True))
 def again(now: Now) -> Iterator[Hit]:
-    event = event_of(now.request)
+    event = said(now)
     before = now.session.book(Tries).open.get((event.tx, event.seq)) if event is not None else None
     if before is None or before.connection != now.connection or now.injected:
         return

@@ -18,8 +18,8 @@ from ocpp_proxy.rules.checks.transactions2x_book import (
     Event,
     Story,
     Told,
-    event_of,
     fresh,
+    said,
     stories,
 )
 from ocpp_proxy.rules.now import Deadline, Hit, Now
@@ -178,7 +178,7 @@ def no_timeout(now: Now, deadline: Deadline) -> Iterator[Hit]:
 
 @check("te-deauth", answer("TransactionEvent"))
 def refused(now: Now) -> Iterator[Hit]:
-    event, status = event_of(now.request), text(now.response, "idTokenInfo", "status")
+    event, status = said(now), text(now.response, "idTokenInfo", "status")
     if event is None or status in (None, "Accepted") or not isinstance(now.frame, CallResult) or now.injected:
         return
     story = stories(now).by_id.get(event.tx)
