@@ -67,6 +67,7 @@ from ocpp_proxy.rules.checks import status16_offline as status16_offline
 from ocpp_proxy.rules.checks import status16_sessions as status16_sessions
 from ocpp_proxy.rules.checks import transactions2x as transactions2x
 from ocpp_proxy.rules.checks import transactions2x_book as transactions2x_book
+from ocpp_proxy.rules.checks import transactions2x_learn as transactions2x_learn
 from ocpp_proxy.rules.checks import transactions2x_meter as transactions2x_meter
 from ocpp_proxy.rules.checks import transactions2x_offline as transactions2x_offline
 from ocpp_proxy.rules.checks import transactions2x_points as transactions2x_points

@@ -157,8 +157,9 @@ def auth_before_start(now: Now) -> Iterator[Hit]:
         return
     if any(one.token == token for one in session.connectors.reservations.values()) or from_no_card(session, token):
         return
-    before_s = window_s if window_s is not None else PLUG_IN_S + 60
-    if not whole_since(now, now.time - before_s) or session.links.offline_between(now.time - before_s, now.time):
+    since = now.time - (window_s if window_s is not None else PLUG_IN_S + 60)
+    since = max(since, session.registration.since or since)  # a boot forgets who was authorised
+    if not whole_since(now, since) or session.links.offline_between(since, now.time):
         yield from now.unknown("what came before a StartTransaction was not seen for long enough")
         return
     alone = session.settings.flag("LocalPreAuthorize")

@@ -64,7 +64,9 @@ def ended_something(now: Now) -> None:
 
 def _after_hole(now: Now) -> bool:
     record, link = now.record, now.link
-    return isinstance(record, FrameRecord) and link is not None and 0 < link.last_seq < record.seq - 1
+    if not isinstance(record, FrameRecord) or link is None:
+        return False
+    return link.last_seq < record.seq - 1 and (link.last_seq > 0 or link.opened is not None)
 
 
 def whole_since(now: Now, time: float) -> bool:

@@ -22,6 +22,7 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     certainly_open,
     connectors_of,
     known_start,
+    may_have_waited,
     named,
     stamped_us,
     whole_since,
@@ -39,6 +40,7 @@ STANDBY_W = Decimal(100)
 LOST_WH = 500            # energy that a whole transaction may have used
 PIECED_S = 3600.0        # a capture in which so much time is missing was put together from pieces
 LOADS_KEPT = 64
+FREE = ("Available", "Preparing", "Reserved")
 PER_UNIT = {"W": Decimal(1), "kW": Decimal(1000)}
 
 
@@ -62,6 +64,9 @@ def unknown_tx(now: Now) -> Iterator[Hit]:
     elif going_on is not None:
         yield now.hit(f"transactionId {number_} was never issued; that of the connector is {going_on.id}",
                       "/transactionId", seen=number_, expected=going_on.id, also=[going_on.confirmed])
+    elif _nothing_older(now):
+        yield now.hit(f"transactionId {number_} was never issued; no transaction is older than the capture",
+                      "/transactionId", seen=number_)
     elif number_ <= 0 and any(_positive(one) and certainly_open(now, one) for one in book.open):
         yield now.hit(f"transactionId {number_}, while one with a number of its own goes on", "/transactionId",
                       seen=number_)
@@ -86,6 +91,24 @@ def _going_on(now: Now) -> Transaction | None:
     told_s, answered_s, passed_s = ((at_us - one.started_us) / 1e6, one.confirmed_time - one.start_time,
                                     now.time - one.start_time)
     return one if answered_s < told_s < passed_s + PIECED_S else None
+
+
+def _nothing_older(now: Now) -> bool:
+    """Whether no transaction of the connector, or of any if none is named, can have begun before the capture, since it
+    was seen without one; and the message is not from before that either."""
+    session, place = now.session, integer(now.request, "connectorId")
+    if may_have_waited(now, own_time(now.request)):
+        return False
+    if any(one.id is None and place in (None, one.place) for one in session.transactions.open):
+        return False  # the answer to its start may have come all the same
+    free = session.book(Loads).free
+    if place is None:
+        count = connectors_of(session)
+        seen = {one[0] for one in session.connectors.known if one[0] > 0} if session.registration.boots else set[int]()
+        places = set(range(1, min(count, LOADS_KEPT) + 1)) if count is not None else seen
+    else:
+        places = {place}
+    return bool(places) and all(one in free and whole_since(now, free[one]) for one in places)
 
 
 def _positive(transaction: Transaction) -> bool:
@@ -147,8 +170,10 @@ def meter_order(now: Now) -> Iterator[Hit]:
 @dataclass(slots=True)
 class Loads:
     """What else tells whether a car was charging. `charging` and `other`: when a connector was last told to charge, or
-    to do anything else but prepare and finish; `most_w`: the highest power told of a transaction. LOADS_KEPT each."""
+    to do anything else but prepare and finish; `free`: when it first was without a transaction; `most_w`: the highest
+    power told of a transaction. LOADS_KEPT each."""
 
+    free: dict[int, float] = field(default_factory=dict)
     charging: dict[int, float] = field(default_factory=dict)
     other: dict[int, float] = field(default_factory=dict)
     most_w: dict[FrameRef | None, Decimal] = field(default_factory=dict)
@@ -160,6 +185,8 @@ def told_status(now: Now) -> None:
     kept = {"Charging": book.charging, "Preparing": None, "Finishing": None}.get(status or "", book.other)
     if place is not None and kept is not None and (place in kept or len(kept) < LOADS_KEPT):
         kept[place] = now.time
+    if place and status in FREE and len(book.free) < LOADS_KEPT:
+        book.free.setdefault(place, now.time)
 
 
 @learn(call("MeterValues"))
