@@ -18,7 +18,9 @@ from ocpp_proxy.core.instant import Instant
 
 Number: TypeAlias = "int | float | Decimal"
 
-BIGGEST = 10**18  # a number written with an exponent is no whole one beyond that: 1e4000000 has four million digits
+BIGGEST = 10**18  # with an exponent, no whole number is beyond that: 1e4000000 would have four million digits
+NUMERAL_LIMIT = 10**15
+DIGITS = 30  # before and behind the point; arithmetic with Decimals of greater exponents raises
 LONGEST_KEPT = 200  # characters of a peer's text that are kept beyond its frame
 _FIRST_YEAR = "0001"
 
@@ -63,18 +65,22 @@ def integer(value: Any, *keys: str) -> int | None:
         value = value.get(key)
     if type(value) is int:
         return value
-    if isinstance(value, (float, Decimal)) and abs(value) < BIGGEST and value == value.__trunc__():
+    if isinstance(value, (float, Decimal)) and -BIGGEST < value < BIGGEST and value == value.__trunc__():
         return int(value)
     return None
 
 
 def number(value: Any, *keys: str) -> Number | None:
+    """A number that one can reckon with; true is none."""
     found = member(value, *keys) if keys else value
-    return found if isinstance(found, (int, float, Decimal)) and not isinstance(found, bool) else None
+    if isinstance(found, Decimal):
+        return found if _is_moderate(found) else None
+    return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
 
 
 def numeral(value: Any) -> Decimal | None:
-    """A number, or a text that spells one as JSON would, give or take white space; both sides of 1e15 are none."""
+    """A number, or a text that spells one as JSON would, give or take white space; none beyond 1e15 or below
+    1e-30."""
     if isinstance(value, str):
         if len(value) > LONGEST_KEPT or "_" in value:
             return None
@@ -84,7 +90,11 @@ def numeral(value: Any) -> Decimal | None:
         found = Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    return found if found.is_finite() and abs(found) < 10**15 else None
+    return found if _is_moderate(found) and -NUMERAL_LIMIT < found < NUMERAL_LIMIT else None
+
+
+def _is_moderate(value: Decimal) -> bool:
+    return value.is_finite() and (not value or -DIGITS < value.adjusted() < DIGITS)
 
 
 def flag(value: Any, *keys: str) -> bool | None:

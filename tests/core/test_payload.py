@@ -44,7 +44,11 @@ def test_what_is_there_is_read():
 def test_a_number_with_a_huge_exponent_is_not_written_out():
     for spelled in ("1e4000000", "-1e4000000", "Infinity", "1e30"):
         assert integer(Decimal(spelled)) is None
-    assert integer(Decimal("1e3")) == 1000
+        assert numeral(spelled) is numeral(Decimal(spelled)) is None
+        assert number(Decimal(spelled)) is None
+    assert integer(Decimal("1e3")) == number(Decimal("1e3")) == numeral("1e3") == 1000
+    assert numeral("1e-4000000") is number(Decimal("1e-4000000")) is None
+    assert numeral("0e-4000000") == 0
 
 
 @pytest.mark.parametrize(("value", "read"), [

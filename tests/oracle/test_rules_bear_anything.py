@@ -7,6 +7,7 @@ silence, lost connections and handshakes that fail.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -30,6 +31,7 @@ MESSAGES = {message[:3]: message for message in messages()}
 RULES = load_rules(profiles=["greenflux", "lab"])
 SCHEMAS = Schemas(load_schema)
 SMALL = {"connectorId": 4, "evseId": 4, "transactionId": 5, "requestId": 4, "reservationId": 4, "id": 4, "seqNo": 6}
+HUGE = ("1e4000000", "-1e4000000", "1e-4000000", "123456789012345678901234567890.5", "0e-5000000")
 TOKENS = ["A", "a", "B", "04A1B2C3"]
 
 
@@ -96,7 +98,16 @@ class Babble:
         payload = self._likely(maker.payload())
         if self.random.random() < 0.15:
             payload = maker.mutant(payload)[1]
-        return text_of(payload)
+        return text_of(self._huge(payload) if self.random.random() < 0.1 else payload)
+
+    def _huge(self, value: Any) -> Any:
+        """The same with some numbers that nobody can reckon with."""
+        if isinstance(value, list):
+            return [self._huge(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self._huge(item) for key, item in value.items()}
+        number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+        return Decimal(self.random.choice(HUGE)) if number and self.random.random() < 0.3 else value
 
     def _likely(self, value: Any) -> Any:
         """The same with numbers, tokens and times that meet again."""
@@ -109,6 +120,8 @@ class Babble:
     def _value(self, key: str, value: Any) -> Any:
         if key in SMALL and isinstance(value, int):
             return self.random.randrange(SMALL[key])
+        if key == "value" and isinstance(value, str) and self.random.random() < 0.5:
+            return self.random.choice(("12.5", "1e400", "-1", "NaN", "", *HUGE))
         if key in ("idTag", "idToken", "parentIdTag") and isinstance(value, str):
             return self.random.choice(TOKENS)
         if key == "transactionId" and isinstance(value, str):
