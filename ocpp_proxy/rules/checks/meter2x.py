@@ -23,7 +23,6 @@ NOT_SEEN = "{} was not seen"
 CLOCK = "Sample.Clock"
 EDGES = {"Started": "Transaction.Begin", "Ended": "Transaction.End"}
 PERIODS = 2
-SLACK_S = 10.0
 EVSES_KEPT = 64
 RESOLUTION_US = 1_000_000
 
@@ -68,7 +67,7 @@ def idle(now: Now) -> Iterator[Hit]:
         now.cancel()
         return
     came = now.action in ("MeterValues", "TransactionEvent") and CLOCK in contexts(now.request)
-    limit_s = PERIODS * interval_s + now.bounds.tolerance_s(interval_s) + SLACK_S
+    limit_s = PERIODS * interval_s + now.bounds.tolerance_s(interval_s) + now.bounds.status_s
     if came or now.expected() is None:
         now.later(limit_s, none_came, data=interval_s)
     if came:

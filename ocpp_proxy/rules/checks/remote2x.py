@@ -22,7 +22,6 @@ from ocpp_proxy.rules.occasions import answer, call, check, learn
 STARTS_KEPT = 16
 OUT_OF_ORDER = frozenset(("Unavailable", "Faulted"))
 WITH_CAR = frozenset(("Authorized", "EVConnected", "ParkingBayOccupancy", "PowerPathClosed"))  # car and token will do
-SETTLED_S = 10.0   # since the cable was plugged in
 BOOTED_S = 30.0    # after which every connector should have told its status
 ACCEPTED = "Accepted"
 
@@ -128,8 +127,9 @@ def not_started(now: Now, deadline: Deadline) -> Iterator[Hit]:
         yield _no_start(now, deadline, "for an EVSE with a car", "point" if allowed is None else None)
     elif not start.late:
         limit_s = now.session.settings.integer(TIMEOUT) or 0
-        if limit_s + SETTLED_S > now.bounds.start_s:
-            now.later(limit_s + SETTLED_S - now.bounds.start_s, not_started, key=start.number, place=deadline.place,
+        more_s = limit_s + now.bounds.status_s - now.bounds.start_s
+        if more_s > 0:
+            now.later(more_s, not_started, key=start.number, place=deadline.place,
                       data=Start(start.number, start.evse, start.token, True))  # fmt: skip
 
 
@@ -143,8 +143,8 @@ def _plugged(now: Now, evse: int | None) -> bool:
     """Whether a car has been at the EVSE for a while, by the statuses of its connectors."""
     if evse is None:
         return False
-    return any(one.status is not None and one.status.name == "Occupied" and now.time - one.status.time >= SETTLED_S
-               for one in now.session.connectors.of_evse(evse))
+    statuses = [one.status for one in now.session.connectors.of_evse(evse) if one.status is not None]
+    return any(one.name == "Occupied" and now.time - one.time >= now.bounds.status_s for one in statuses)
 
 
 # What must not be accepted

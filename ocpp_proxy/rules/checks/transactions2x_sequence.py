@@ -17,8 +17,8 @@ from ocpp_proxy.rules.now import Deadline, FrameRef, Hit, Now, Overdue
 from ocpp_proxy.rules.occasions import call, check
 
 WAIT_S = 300.0        # for an event that may have been overtaken
-ANOTHER_S = 60.0      # for the Ended of a transaction on whose EVSE another one has begun
-SETTLED_S = 60.0      # after a reconnection, until what was queued is through
+ANOTHER_S = 50.0      # for the Ended of a transaction on whose EVSE another one has begun, on top of status_s
+SETTLED_S = 50.0      # after a reconnection, until what was queued is through, on top of status_s
 RESOLUTION_US = 1_000_000  # clocks that tell seconds, and others
 GAPS_SHOWN = 5
 
@@ -39,7 +39,7 @@ def await_(now: Now, then: Overdue, wait: Wait) -> None:
 def postponed(now: Now, deadline: Deadline, then: Overdue) -> bool:
     """While the station is offline, and just after, what it has queued may still come: ask again in twice the time."""
     links, wait = now.session.links, deadline.data
-    settling = bool(links.windows) and now.time - links.windows[-1].to_time < SETTLED_S
+    settling = bool(links.windows) and now.time - links.windows[-1].to_time < SETTLED_S + now.bounds.status_s
     if links.offline_since is None and not settling:
         return False
     now.later(wait.seconds * 2, then, key=wait.tx, data=Wait(wait.tx, wait.seconds * 2, wait.other), across=True,
@@ -146,7 +146,7 @@ def one_per_evse(now: Now) -> None:
     new_here = event.kind == "Started" if story is None else story.begun is not None and story.evse is None
     other = book.open_on(event.evse, but=event.tx)
     if new_here and other is not None and other.last is not None:
-        await_(now, two_at_once, Wait(event.tx, ANOTHER_S, other.name.casefold()))
+        await_(now, two_at_once, Wait(event.tx, ANOTHER_S + now.bounds.status_s, other.name.casefold()))
 
 
 def two_at_once(now: Now, deadline: Deadline) -> Iterator[Hit]:
