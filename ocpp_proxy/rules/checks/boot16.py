@@ -207,7 +207,7 @@ def statuses_missing(now: Now, deadline: Deadline) -> Iterator[Hit]:
         return
     asked = link.called.get("station", 0.0)
     if asked > link.heard.get("csms", 0.0) and now.time - asked < now.bounds.answer_fail_s:
-        now.later(now.bounds.status_s, statuses_missing, place=deadline.place)  # it waits for an answer
+        now.later(max(now.bounds.status_s, 1.0), statuses_missing, place=deadline.place)  # it waits for an answer
         return
     missing = sorted(set(range(_connectors(now) + 1)) - now.session.book(Reported).numbers)
     if missing:
