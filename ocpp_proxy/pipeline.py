@@ -39,10 +39,12 @@ from ocpp_proxy.rules.timers import Timer, Timers
 GUESS_FROM = 20  # frames of a connection without a version that are looked at before it is guessed
 FALLBACK: Version = "1.6"
 NOTES_KEPT = 1000
+GOING_AWAY = 1001  # how the relay ends its connections when it is stopped
 LOST = 1006  # RFC 6455 section 7.1.5: the end of a connection without a close frame
 BOTH: frozenset[Side] = frozenset(("station", "csms"))
 NOT_RECORDED = "not_recorded"  # in `extra` of a frame in whose place its length and SHA-256 are on record
 REBOOTED_S = 60.0  # a clock that is so much earlier is another one, since the recording machine was started again
+UNREADABLE_KEPT = 200  # bytes
 UNREADABLE_ID = "-1"  # what a CALLERROR of 2.x bears where it answers a message whose id could not be read
 
 
@@ -58,7 +60,8 @@ class _Link:
     """What is known of one open connection."""
 
     __slots__ = (
-        "begun", "correlator", "gap_seq", "judge", "last_seq", "lost", "open", "session", "state", "unheard", "waiting",
+        "begun", "correlator", "gap_seq", "judge", "last_seq", "lost", "open", "session", "state", "unheard",
+        "unreadable", "waiting",
     )  # fmt: skip
 
     def __init__(self, state: Link, session: Session, judge: Judge | None, from_the_start: bool) -> None:
@@ -72,6 +75,7 @@ class _Link:
         self.last_seq = 0
         self.gap_seq = 0       # up to here, frames may be missing
         self.lost = 0          # frames known to be missing, each of which may be a Call whose answer is still to come
+        self.unreadable = b""  # the beginning of the last message whose type or id could not be read
         self.unheard: frozenset[Side] = frozenset() if from_the_start else BOTH
 
 
@@ -303,6 +307,8 @@ class Pipeline:
                 link.open += 1
         elif isinstance(frame, Malformed):
             self._malformed += 1
+            link.unreadable = frame.raw[:UNREADABLE_KEPT]
+            link.session.links.hole_time = self._time
         if len(remarks) != 1 or remarks[0] == "orphan":
             remarks = tuple(_certain(link, record, frame, side, correlation))
         if link.unheard and isinstance(frame, Call):
@@ -347,7 +353,9 @@ class Pipeline:
         """A connection whose beginning is not in the capture."""
         state = Link(connection, None, self._time, whole=False)
         session = self._sessions.of(None)
-        session.links.open[connection] = state
+        links = session.links
+        links.open[connection] = state
+        links.since = links.hole_time = self._time
         link = self._link(state, session, self._default, from_the_start=False)
         self._links[connection] = link
         return link
@@ -367,13 +375,17 @@ class Pipeline:
         self._unanswered += link.open
         self._timers.end(link.session, connection)
         by, code = (record.by, record.code) if record is not None else ("proxy", LOST)
-        link.session.links.end(connection, self._time, at.utc_us, by, code)
+        links = link.session.links
+        if record is None or (by == "proxy" and code == GOING_AWAY):
+            links.hole_time = self._time  # from here on the station may speak where nobody records it
+        links.end(connection, self._time, at.utc_us, by, code)
         return events
 
     def _out_of_step(self, link: _Link, seq: int) -> None:
         if not link.last_seq:  # cut out of a longer capture
             link.unheard = BOTH
             link.state.whole = False
+            link.session.links.hole_time = self._time
         elif seq > link.last_seq:
             self._missing(link, link.last_seq + 1, seq - link.last_seq - 1, "not in the capture")
 
@@ -381,6 +393,7 @@ class Pipeline:
         link.last_seq = max(link.last_seq, first_seq + lost - 1)
         link.state.whole = False
         link.gap_seq = link.last_seq
+        link.session.links.hole_time = self._time
         link.lost += lost
         span = f"frame {first_seq} is" if lost == 1 else f"frames {first_seq} to {first_seq + lost - 1} are"
         self._note(link.correlator.connection, f"{span} missing: {reason}")
@@ -463,7 +476,9 @@ def _may_be_an_answer(link: _Link, frame: Frame, side: Side) -> bool:
     """Whether an answer to no known Call may belong to one that is not in the capture, or could not be read."""
     if OTHER_SIDE[side] in link.unheard:
         return True
-    if isinstance(frame, CallError) and frame.message_id == UNREADABLE_ID and link.session.version != "1.6":
+    if isinstance(frame, CallError) and link.session.version != "1.6" and (
+        frame.message_id == UNREADABLE_ID or f'"{frame.message_id}"'.encode(errors="replace") in link.unreadable
+    ):
         return True
     if not link.lost:
         return False

@@ -697,6 +697,29 @@ def test_any_bytes_from_anyone_are_borne(messages):
     assert wire.counts("frames") == (len(messages),)
 
 
+def test_an_answer_to_what_could_not_be_read_is_no_orphan_under_its_own_id_either():
+    wire = Wire()
+    wire.open(subprotocol="ocpp2.0.1")
+    wire.station(9, "x1", "Future", {})
+    wire.csms(4, "x1", "MessageTypeNotSupported", "", {})
+    wire.csms(4, "x2", "MessageTypeNotSupported", "", {})
+    assert [rule for rule, _, _ in wire.found()] == ["frame-type-unknown", "frame-orphan-result"]
+
+
+def test_how_much_of_a_station_is_on_record_is_known(wire):
+    links = wire.pipeline.session("S").links
+    begun = links.since
+    assert links.whole_since(begun)
+    assert not links.whole_since(begun - 1)
+    wire.station(2, "1", "Heartbeat", {}, skip=2)
+    assert not links.whole_since(begun)
+    wire.station(2, "2", "Heartbeat", {})
+    second = links.hole_time + 0.5
+    assert links.whole_since(second)
+    wire.say("station", b"garbage")
+    assert not links.whole_since(second)
+
+
 # Time and deadlines
 
 

@@ -125,7 +125,8 @@ def _bytes(data: Any) -> bytes:
 
 def _failure(rule: Rule, test: RuleTest, schemas: Schemas, documents: Mapping[str, Any]) -> str | None:
     profiles = (*rule.profiles, *test.profiles)
-    pipeline = Pipeline(RuleSet([rule], profiles, documents=documents), schemas, site=test.site)
+    pipeline = Pipeline(RuleSet([rule], profiles, documents=documents), schemas, site=test.site,
+                        default_version=test.version)
     for record in records(test):
         pipeline.feed(record)
     pipeline.finish()

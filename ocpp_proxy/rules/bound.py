@@ -103,12 +103,14 @@ class CompiledCheck:
 
 
 class BoundRule:
-    """A rule for one version: its severity and references there, its checks compiled."""
+    """A rule for one version: its severity and references there, its checks compiled. `met`: it has had something to
+    judge."""
 
-    __slots__ = ("_references", "_severity", "_version", "checks", "rule")
+    __slots__ = ("_references", "_severity", "_version", "checks", "met", "rule")
 
     def __init__(self, rule: Rule, version: Version) -> None:
         self.rule = rule
+        self.met = False
         self._severity = rule.severities[version]
         self._version = version
         self._references = _cited(rule.references, version)

@@ -37,7 +37,7 @@ class RuleIndex:
     """The rules of one version, by defect code, id of the schema error, remark, or action and caller; and the functions
     of those written in Python and of sequences, by occasion."""
 
-    __slots__ = ("_listeners", "_resolved", "_words", "calls", "defects", "exchanges", "remarks", "schema")
+    __slots__ = ("_listeners", "_resolved", "_words", "bound", "calls", "defects", "exchanges", "remarks", "schema")
 
     def __init__(self, rules: Iterable[Rule], version: Version) -> None:
         self.defects: dict[str, BoundRule] = {}
@@ -48,9 +48,9 @@ class RuleIndex:
         self._listeners: dict[tuple[str, str, Side | None], list[Listener]] = {}
         self._resolved: dict[tuple[str, str, Side | None], tuple[Listener, ...]] = {}
         self._words = frozenset((ANY, "ping", "pong", *ACTIONS[version]))
-        for rule in rules:
-            if version in rule.severities:
-                _FILERS[rule.given.kind](self, BoundRule(rule, version))
+        self.bound = [BoundRule(rule, version) for rule in rules if version in rule.severities]
+        for bound in self.bound:
+            _FILERS[bound.rule.given.kind](self, bound)
         self.add(checks.keepers(), None)
 
     def add(self, registered: Iterable[Registered], bound: BoundRule | None) -> None:

@@ -22,7 +22,7 @@ from ocpp_proxy.rules.book import Found
 from ocpp_proxy.rules.bound import BoundRule, Parts
 from ocpp_proxy.rules.engine import Listener, RuleIndex
 from ocpp_proxy.rules.expect import ABSENT
-from ocpp_proxy.rules.now import Hit, Now
+from ocpp_proxy.rules.now import Now
 from ocpp_proxy.rules.place import SHOWN, Place, place_of
 from ocpp_proxy.rules.timers import Timer, Timers
 from ocpp_proxy.rules.wishes import Wishes
@@ -48,17 +48,20 @@ class Seen:
 
 
 class Judge:
-    """The rules of one version at work. `met`: the ids of the rules that have had something to judge; `unmet`: why
-    others, which were asked, could not."""
+    """The rules of one version at work. `unmet`: why rules that were asked could not judge."""
 
     def __init__(self, version: Version, index: RuleIndex, schemas: Schemas, timers: Timers, wishes: Wishes) -> None:
         self.version = version
-        self.met: set[str] = set()
         self.unmet: dict[str, str] = {}
         self._index = index
         self._schemas = schemas
         self._timers = timers
         self._wishes = wishes
+
+    @property
+    def met(self) -> set[str]:
+        """The ids of the rules that have had something to judge."""
+        return {bound.rule.id for bound in self._index.bound if bound.met}
 
     def judge(self, seen: Seen) -> list[Found]:
         """What there is to say about the frame, the framing first."""
@@ -81,7 +84,7 @@ class Judge:
         """What rules written in Python, and sequences, have to say of something that happened."""
         now.version = self.version
         listeners = self._index.listeners(kind, word, side)
-        return list(self._told(listeners, now)) if listeners else _NONE
+        return self._told(listeners, now) if listeners else _NONE
 
     def overdue(self, timer: Timer, now: Now) -> Iterator[Found]:
         """What a rule has to say now that its deadline has passed."""
@@ -90,7 +93,9 @@ class Judge:
         then = timer.then
         if then is not None:
             now.rule = timer.bound
-            yield from self._said(then(now, timer.deadline) or (), timer.bound)
+            for hit in then(now, timer.deadline) or ():
+                timer.bound.met = True
+                yield Found(timer.bound.told(hit))
 
     def breach(self, fields: Mapping[str, Any], connection: str, last_seq: int, session: Session) -> list[Found]:
         """What there is to say about the WebSocket frame for which the relay ended the connection. It has no number, as
@@ -108,12 +113,13 @@ class Judge:
         return [Found(bound.noted(place, detail, seen=head if isinstance(head, str) else None))]
 
     def _request(self, call: Call | Send, seen: Seen, found: list[Found]) -> list[Found]:
-        if has_payload(call):
+        readable = has_payload(call)
+        if readable:
             found = self._schema("request", call.action, call.payload, seen, found)
             if seen.now.schema_errors and seen.correlation.exchange is not None:
-                seen.correlation.exchange.faults = tuple({error.rule for error in seen.now.schema_errors})
+                seen.correlation.exchange.faults = tuple(sorted({error.rule for error in seen.now.schema_errors}))
         rules = self._index.calls.get((call.action, seen.side))
-        if rules is not None:
+        if rules is not None and readable:
             found = [*found, *self._checked(rules, (call.payload, ABSENT, ABSENT), seen)]
         seen.now.retry = "retry" in seen.correlation.remarks
         return self._heard(found, seen, "call", call.action, seen.side)
@@ -128,14 +134,19 @@ class Judge:
 
     def _heard(self, found: list[Found], seen: Seen, kind: str, word: str, side: Side) -> list[Found]:
         listeners = self._index.listeners(kind, word, side)
-        return [*found, *self._told(listeners, seen.now)] if listeners else found
+        if not listeners:
+            return found
+        told = self._told(listeners, seen.now)
+        return [*found, *told] if told else found
 
     # Rules written in Python, and sequences
 
-    def _told(self, listeners: Iterable[Listener], now: Now) -> Iterator[Found]:
+    def _told(self, listeners: Iterable[Listener], now: Now) -> list[Found]:
+        """Ask them all; most have nothing to say of most frames, and it is asked dozens of times a frame."""
         self._prepare(now)
+        found, retry = _NONE, now.retry
         for function, bound, retries, counts in listeners:
-            if now.retry and not retries:
+            if retry and not retries:
                 continue
             if bound is None:
                 function(now)
@@ -143,17 +154,15 @@ class Judge:
             now.rule = bound
             said = function(now)
             if said is not None:
-                yield from self._said(said, bound)
+                for hit in said:
+                    bound.met = True
+                    found = [*found, Found(bound.told(hit))]
             if now.unmet is not None:
                 self.unmet.setdefault(bound.rule.id, now.unmet)
                 now.unmet = None
             elif counts:
-                self.met.add(bound.rule.id)
-
-    def _said(self, said: Iterable[Hit], bound: BoundRule) -> Iterator[Found]:
-        for hit in said:
-            self.met.add(bound.rule.id)
-            yield Found(bound.told(hit))
+                bound.met = True
+        return found
 
     def _prepare(self, now: Now) -> None:
         now.unmet = None
@@ -188,7 +197,7 @@ class Judge:
 
     def _checked(self, rules: tuple[BoundRule, ...], parts: Parts, seen: Seen) -> Iterator[Found]:
         for bound in rules:
-            self.met.add(bound.rule.id)
+            bound.met = True
             for check in bound.checks:
                 for hit in check.run(parts):
                     place = place_of(seen.now, call=True) if hit.part == "request" else _place(seen)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocpp_proxy.rules.bound import BoundRule
 
 DEADLINES_MAX = 256
+SHORTEST_S = 0.001  # one that sets itself anew makes headway
 
 
 class Timer:
@@ -63,8 +64,8 @@ class Timers:
         if len(running) >= DEADLINES_MAX:
             return
         connection = None if across or now.link is None else now.link.connection
-        timer = Timer(now.rule, session, now.version, now.time + max(seconds, 0.0), then, Deadline(place, data), key,
-                      connection)  # fmt: skip
+        due = now.time + max(seconds, SHORTEST_S)
+        timer = Timer(now.rule, session, now.version, due, then, Deadline(place, data), key, connection)
         running[full_key] = timer
         self._push(timer)
 

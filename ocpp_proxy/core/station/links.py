@@ -61,7 +61,8 @@ class Handshake:
 @dataclass(slots=True)
 class Links:
     """`open`: by connection, the newest last; `offline_since`: time and UTC microseconds of the end of the last
-    connection, None while there is one or none was seen yet; `lost_by`: how that one ended."""
+    connection, None while there is one or none was seen yet; `lost_by`: how that one ended; `since`: when the station was
+    first heard of; `hole_time`: when something of it was last found missing, or could not be read."""
 
     open: dict[str, Link] = field(default_factory=dict)
     windows: deque[Window] = field(default_factory=lambda: deque(maxlen=WINDOWS_KEPT))
@@ -69,6 +70,12 @@ class Links:
     offline_since: tuple[float, int] | None = None
     lost_by: tuple[Sender, int] | None = None
     count: int = 0
+    since: float | None = None
+    hole_time: float | None = None
+
+    def whole_since(self, time: float) -> bool:
+        """Whether everything that was said since then is on record, as far as is known."""
+        return self.since is not None and self.since <= time and (self.hole_time is None or self.hole_time < time)
 
     def shake(self, connection: str, time: float, status: int | None) -> None:
         self.handshakes.append(Handshake(connection, time, status))
@@ -76,6 +83,8 @@ class Links:
     def begin(self, link: Link, at_us: int) -> None:
         """A connection is there."""
         self.count += 1
+        if self.since is None:
+            self.since = link.opened_time
         self.open[link.connection] = link
         if self.offline_since is not None and self.lost_by is not None:
             since, since_us = self.offline_since
