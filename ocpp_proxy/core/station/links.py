@@ -74,8 +74,9 @@ class Links:
     hole_time: float | None = None
 
     def whole_since(self, time: float) -> bool:
-        """Whether everything that was said since then is on record, as far as is known."""
-        return self.since is not None and self.since <= time and (self.hole_time is None or self.hole_time < time)
+        """Whether everything that was said since then is on record, as far as is known; what is missing is missing
+        before the frame that showed it."""
+        return self.since is not None and self.since <= time and (self.hole_time is None or self.hole_time <= time)
 
     def shake(self, connection: str, time: float, status: int | None) -> None:
         self.handshakes.append(Handshake(connection, time, status))

@@ -9,49 +9,24 @@ Source: OCPP 1.6 edition 2 sections 3.8, 4.8 to 4.10 and 7.7.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.connectors import Status
 from ocpp_proxy.core.station.transactions import Transaction
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import learn, message
 
 IN_SESSION = frozenset(("Charging", "SuspendedEV", "SuspendedEVSE"))
 CONNECTORS_MOST = 100  # a station that claims more is not believed
 
 
-@dataclass(slots=True)
-class Holes:
-    """`last`: when a message was seen before which others are missing, as at the first one of a connection whose
-    beginning is not on record; None if never."""
-
-    last: float | None = None
-
-
-@learn(message())
-def hole(now: Now) -> None:
-    if _holed(now):
-        now.session.book(Holes).last = now.time
-
-
-def _holed(now: Now) -> bool:
-    link, record = now.link, now.record
-    if link is None or not isinstance(record, FrameRecord):
-        return False
-    return record.seq != link.last_seq + 1 or (not link.last_seq and link.opened is None)
-
-
 def all_seen(now: Now, since: float) -> bool:
     """Whether no frame of this station is known to be missing since then, at this very moment included."""
-    last = now.session.book(Holes).last
-    return not _holed(now) and (last is None or last < since)
+    hole_time = now.session.links.hole_time
+    return hole_time is None or hole_time <= since
 
 
 def from_boot(now: Now) -> bool:
     """Whether all is on record since the first connection, a boot among it."""
-    return now.session.registration.last is not None and all_seen(now, 0.0)
+    return now.session.registration.last is not None and now.session.links.hole_time is None
 
 
 def blocked(now: Now) -> bool:

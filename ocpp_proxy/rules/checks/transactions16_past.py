@@ -12,67 +12,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from ocpp_proxy.core.frame import Malformed
 from ocpp_proxy.core.payload import folded, integer, moment_us
-from ocpp_proxy.core.record import Closed, FrameRecord
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction, same_start
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import CLOSED, OPENED, call, control, learn, message
+from ocpp_proxy.rules.occasions import call, learn
 
 FRESH_S = 120.0        # a message whose own time is older than this may have waited
 NEAR_US = 60_000_000   # the proxy's clock and the station's may be so far apart
 LONGEST_US = 30 * 86_400_000_000  # clocks that are further apart than this have nothing to do with each other
-GOING_AWAY = 1001      # how the proxy closes when it is stopped; meanwhile the station may speak elsewhere
 IN_TIME_S = 10.0       # an answer that takes longer may have come too late for the station
 
 
 @dataclass(slots=True)
-class Coverage:
-    """`since`: when the station was first heard of; `hole`: when something was last missing; `stray`: when a
-    StopTransaction came last of which it is not clear what it ended; `whole`: the connection that spoke last, if
-    nothing of it was missing so far."""
+class Strays:
+    """`last`: when a StopTransaction came of which it is not clear what it ended."""
 
-    since: float = inf
-    hole: float = -inf
-    stray: float = -inf
-    whole: str | None = None
-
-
-@learn(OPENED, message(), control())
-def heard(now: Now) -> None:
-    book = now.session.book(Coverage)
-    book.since = min(book.since, now.time)
-    if _after_hole(now) or isinstance(now.frame, Malformed):
-        book.hole = now.time
-    book.whole = now.connection if now.link is not None and now.link.whole else None
-
-
-@learn(CLOSED)
-def ended(now: Now) -> None:
-    record, book = now.record, now.session.book(Coverage)
-    cut_short = now.link is not None and not now.link.whole and book.whole == now.connection
-    if cut_short or not isinstance(record, Closed) or (record.by == "proxy" and record.code == GOING_AWAY):
-        book.hole = now.time
+    last: float = -inf
 
 
 @learn(call("StopTransaction"))
 def ended_something(now: Now) -> None:
     if named(now) is None:
-        now.session.book(Coverage).stray = now.time
-
-
-def _after_hole(now: Now) -> bool:
-    record, link = now.record, now.link
-    if not isinstance(record, FrameRecord) or link is None:
-        return False
-    return link.last_seq < record.seq - 1 and (link.last_seq > 0 or link.opened is not None)
+        now.session.book(Strays).last = now.time
 
 
 def whole_since(now: Now, time: float) -> bool:
     """Whether everything that the station said and heard since then is on record."""
-    book = now.session.book(Coverage)
-    return book.since <= time and book.hole < time and not _after_hole(now)
+    return now.session.links.whole_since(time)
 
 
 def certainly_open(now: Now, transaction: Transaction) -> bool:
@@ -80,7 +47,7 @@ def certainly_open(now: Now, transaction: Transaction) -> bool:
     missing since."""
     if not transaction.open or transaction.start is None or transaction.confirmed is None:
         return False
-    if transaction.status not in (None, "Accepted") or now.session.book(Coverage).stray > transaction.start_time:
+    if transaction.status not in (None, "Accepted") or now.session.book(Strays).last > transaction.start_time:
         return False
     return whole_since(now, transaction.start_time)
 

@@ -217,7 +217,10 @@ def event_of(request: Any) -> Event | None:
 
 
 def stories(now: Now) -> Stories:
-    return now.session.book(Stories)
+    book, hole_time = now.session.book(Stories), now.session.links.hole_time
+    if hole_time is not None and hole_time > book.hole_time:
+        book.hole_time = hole_time
+    return book
 
 
 def said(now: Now) -> Event | None:

@@ -12,7 +12,6 @@ from bisect import insort
 
 from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.payload import flag, kept, moment_us, text
-from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.rules.checks.transactions2x_book import (
     CONNECTED,
     GRANTS,
@@ -27,7 +26,7 @@ from ocpp_proxy.rules.checks.transactions2x_book import (
 )
 from ocpp_proxy.rules.checks.transactions2x_values import energy_wh
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import CLOSED, answer, call, learn, message
+from ocpp_proxy.rules.occasions import answer, call, learn
 
 MARKS_KEPT = 16
 REASONS_KEPT = 40
@@ -160,20 +159,3 @@ def learn_stop(now: Now) -> None:
     story = stories(now).get(kept(now.request, "transactionId"))
     if story is not None:
         story.stop_called = now.ref
-
-
-@learn(message())
-def learn_holes(now: Now) -> None:
-    """Frames that are missing, also where the capture began in the midst of the connection."""
-    link, record = now.link, now.record
-    if now.version == "1.6" or link is None or not isinstance(record, FrameRecord):
-        return
-    if link.last_seq and record.seq != link.last_seq + 1:
-        stories(now).hole_time = now.time
-
-
-@learn(CLOSED)
-def learn_end(now: Now) -> None:
-    """A connection whose end is not on record may have gone on unseen."""
-    if now.version != "1.6" and now.record is None:
-        stories(now).hole_time = now.time
