@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ocpp_proxy.core.frame import Sender, Side
 from ocpp_proxy.core.occasion import FrameRef, Occasion
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocpp_proxy.rules.timers import Timers
     from ocpp_proxy.rules.wishes import Bounds, Wishes
 
+Read = TypeVar("Read")
 _KEEP: Any = object()
 
 
@@ -52,7 +53,7 @@ class Now(Occasion):
     """An occasion as the rules see it. The books of `session` stand as they did before what has just passed; at a
     deadline as they stand then. `bounds`: the times allowed; `wishes`: what the profiles asked for want."""
 
-    __slots__ = ("bounds", "retry", "rule", "schema_errors", "timers", "unmet", "wishes")
+    __slots__ = ("_read", "bounds", "retry", "rule", "schema_errors", "timers", "unmet", "wishes")
 
     bounds: Bounds
     wishes: Wishes
@@ -64,6 +65,7 @@ class Now(Occasion):
         self.retry = False  # the same Call once more, with the same message id
         self.schema_errors: tuple[SchemaError, ...] = ()  # of the frame's payload
         self.unmet: str | None = None
+        self._read: dict[Any, Any] | None = None
 
     # What is wrong
 
@@ -99,6 +101,18 @@ class Now(Occasion):
         `yield from`. Told under `skipped`, unless the rule could judge at another time."""
         self.unmet = reason
         return iter(())
+
+    def once(self, read: Callable[[Now], Read]) -> Read:
+        """What this function reads out of the occasion; asked once, however many rules want it. It must not depend on
+        books that change while the occasion is judged: those kept by `learn` functions do so after all rules."""
+        found = self._read
+        if found is None:
+            found = self._read = {}
+        try:
+            return found[read]  # type: ignore[no-any-return]
+        except KeyError:
+            made = found[read] = read(self)
+            return made
 
     def caller(self) -> Sender:
         """Who made the Call of this exchange: "proxy" where it was injected."""
