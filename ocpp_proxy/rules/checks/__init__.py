@@ -59,6 +59,8 @@ from ocpp_proxy.rules.checks import security_profiles as security_profiles
 from ocpp_proxy.rules.checks import security_tls as security_tls
 from ocpp_proxy.rules.checks import smart_charging2x as smart_charging2x
 from ocpp_proxy.rules.checks import smart_charging16 as smart_charging16
+from ocpp_proxy.rules.checks import smart_charging_limits as smart_charging_limits
+from ocpp_proxy.rules.checks import smart_charging_profiles as smart_charging_profiles
 from ocpp_proxy.rules.checks import status16 as status16
 from ocpp_proxy.rules.checks import status16_faults as status16_faults
 from ocpp_proxy.rules.checks import status16_limits as status16_limits
