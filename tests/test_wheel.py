@@ -8,6 +8,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from ocpp_proxy.files.rules import read_folder
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -20,7 +22,8 @@ def test_the_installed_wheel_lists_the_rules(tmp_path: Path) -> None:
     assert str(tmp_path) in where
     rules = json.loads(run("-m", "ocpp_proxy", "rules", "list", "--format", "json", python=python, cwd=tmp_path))
     ids = {rule["id"] for rule in rules}
-    assert {path.stem for path in (ROOT / "rules").rglob("*.yaml")} == ids
+    assert {rule.id for rule in read_folder(ROOT / "rules").rules} == ids
+    run("-m", "ocpp_proxy", "rules", "test", python=python, cwd=tmp_path)
     assert {"boot-missing-iccid", "trigger-message-not-implemented"} <= ids
     assert {rule["source"] for rule in rules} == {"bundled"}
 

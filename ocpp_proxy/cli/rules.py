@@ -12,11 +12,11 @@ from rich.text import Text
 
 from ocpp_proxy.capture.jsontext import dumps
 from ocpp_proxy.cli.output import Stdout
-from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.catalogue import Catalogue, load_catalogue
 from ocpp_proxy.files.rule_tests import run
-from ocpp_proxy.files.rules import RuleFolder, bundled_folder, load_rules, read_folder
+from ocpp_proxy.files.rules import RuleFolder, bundled_folder, load_rules, read_folder, with_tests
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.report import catalogue_page
 from ocpp_proxy.report.as_text import STYLES
@@ -127,7 +127,7 @@ Example:
 @_OWN_RULES
 def explain(rule_id: str, rules_folder: Path | None) -> None:
     """What a rule looks for, why it matters, its usual cause, what to do about it, its clauses and an example."""
-    rule = load_rules(rules_folder, tests=True).find(rule_id)
+    rule = with_tests(load_rules(rules_folder).find(rule_id))
     console = Stdout()
     width = min(console.width, WIDEST)
     for text, style in _explanation(rule, width):
@@ -171,11 +171,16 @@ def _conditions(rule: Rule) -> str:
         parts = ["On unless --profile none."]
     if rule.unless_site:
         parts.append(f"Silent with --site {' or '.join(rule.unless_site)}.")
+    parts += [f"{case.severity}{f' on the {case.axis} axis' if case.axis else ''} where {case.what}."
+              for case in rule.cases.values()]
+    parts += [_NEEDS[need] for need in rule.needs]
     parts += [f"{escalation.severity} on the {escalation.axis} axis where the station {_CLAIMS[escalation.condition]} "
               f"{escalation.argument}." for escalation in rule.escalations]
     return " ".join(part[:1].upper() + part[1:] for part in parts)
 
 
+_NEEDS = {"clock": "Silent where a capture bears no times of its own.",
+          "wall-clock": "Silent where a capture's time is not that of the payloads."}
 _CLAIMS = {"claims_profile": "claims the feature profile"}
 
 

@@ -69,6 +69,15 @@ def load_rules(folder: Path | None = None, *, profiles: Iterable[str] = (), test
     return RuleSet(rules.values(), profiles, off=off, documents={**bundled.profiles, **own.profiles})
 
 
+def with_tests(rule: Rule) -> Rule:
+    """The rule with its tests, if it is one of the bundled and was read without them."""
+    if rule.tests or rule.source != BUNDLED:
+        return rule
+    path = next(bundled_folder().rglob(f"{rule.id}{SUFFIX}"))
+    found, _ = read_rule(path, BUNDLED)
+    return replace(rule, tests=found.tests) if found is not None else rule
+
+
 def read_folder(folder: Path, source: str | None = None) -> RuleFolder:
     """The rule files in `folder` and below, and what else it holds. `source`: what to call where they are from, None
     for each its own path.

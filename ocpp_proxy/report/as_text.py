@@ -19,13 +19,13 @@ from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.registration import Device
 from ocpp_proxy.report.analysis import Analysis, Frames
 from ocpp_proxy.report.grouping import SIDES, Deviation, number, plain
+from ocpp_proxy.rules.ruleset import was_chosen
 
 Line: TypeAlias = tuple[str, str]  # text and rich style
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 MESSAGES_SHOWN = 3
 SKIPPED_SHOWN = 12
-_NOTHING_SEEN = (" seen", "seen that it is about", "was not seen")  # reasons that say no more than that
 
 
 def report(analysis: Analysis, found: Sequence[Deviation], frames: Frames, width: int) -> Iterator[Line]:
@@ -160,9 +160,7 @@ def _others(deviation: Deviation) -> str:
 
 def _remarks(analysis: Analysis, width: int) -> Iterator[Line]:
     notes = [f"{note.connection}: {note.message}" if note.connection else note.message for note in analysis.notes]
-    telling = [entry for entry in analysis.skipped if not entry["reason"].endswith(_NOTHING_SEEN)]
-    skipped = [f"{entry['rule']}: {entry['reason']}" for entry in telling]
-    idle = len(analysis.skipped) - len(telling)
+    skipped, idle = _silent(analysis)
     if idle:
         skipped.append(f"{number(idle, 'rule')} had nothing to judge in this capture")
     changed = [f"{one['rule']}: {one['what']}" for one in analysis.changed]
@@ -175,6 +173,17 @@ def _remarks(analysis: Analysis, width: int) -> Iterator[Line]:
                 yield from _paragraph(plain(line), width, "  ")
             if len(lines) > len(shown):
                 yield f"  and {len(lines) - len(shown)} more; --format json lists them all", ""
+
+
+def _silent(analysis: Analysis) -> tuple[list[str], int]:
+    """The rules that are silent by choice, those of one reason together; and how many just had nothing to judge."""
+    by_reason: dict[str, list[str]] = {}
+    for entry in analysis.skipped:
+        if was_chosen(entry["reason"]):
+            by_reason.setdefault(entry["reason"], []).append(entry["rule"])
+    told = [f"{rules[0] if len(rules) == 1 else number(len(rules), 'rule')}: {reason}"
+            for reason, rules in by_reason.items()]
+    return told, len(analysis.skipped) - sum(map(len, by_reason.values()))
 
 
 def _next(analysis: Analysis, found: Sequence[Deviation], width: int) -> Iterator[Line]:

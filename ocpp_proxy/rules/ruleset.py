@@ -81,16 +81,25 @@ class RuleSet:
         something to judge at least once; `unmet`: why others, which were asked, could not; `has`: what the records are
         good for."""
         if rule.id in self.off:
-            return f"switched off: {self.off[rule.id]}"
+            return f"{_OFF}: {self.off[rule.id]}"
         if not self.is_on(rule):
-            return f"not in force without --profile {' or '.join(rule.profiles)}"
+            return f"{_NOT_IN_FORCE} without --profile {' or '.join(rule.profiles)}"
         if declared := sorted(site.intersection(rule.unless_site)):
-            return f"the site is declared {' and '.join(declared)}"
+            return f"{_DECLARED} {' and '.join(declared)}"
         if missing := [need for need in rule.needs if need not in has]:
             return _MISSING[missing[0]]
         if rule.given.kind not in _HEARD_OF or rule.id in met:
             return None
         return unmet.get(rule.id) or _HEARD_OF[rule.given.kind](rule)
+
+
+_OFF, _NOT_IN_FORCE, _DECLARED = "switched off", "not in force", "the site is declared"
+
+
+def was_chosen(reason: str) -> bool:
+    """Whether a rule is silent because of what the user has asked for, or of the capture as a whole, and not just for
+    want of something to judge."""
+    return reason.startswith((_OFF, _NOT_IN_FORCE, _DECLARED)) or reason in _MISSING.values()
 
 
 _MISSING: Mapping[Need, str] = {

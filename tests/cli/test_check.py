@@ -63,8 +63,8 @@ def test_json_is_one_object_with_the_keys_in_their_order(run, capture):
         ("frames", 3), ("control", 0), ("malformed", 0), ("exchanges", 2), ("unanswered", 0), ("pending", 1),
         ("error", 1), ("warning", 1), ("info", 0),
     ]  # fmt: skip
-    assert answer["skipped"] == [{"rule": "trigger-message-not-implemented",
-                                  "reason": "no answered TriggerMessage or ExtendedTriggerMessage seen"}]
+    assert {"rule": "trigger-message-not-implemented",
+            "reason": "no answered TriggerMessage or ExtendedTriggerMessage seen"} in answer["skipped"]
     assert answer["findings"][1] == {
         "rule": "schema-additional", "severity": "error", "axis": "conformance", "at_fault": "station",
         "station": "CP001", "connection": "c1", "frames": [3], "frames_omitted": 0, "evidence": [["c1", 3]],
@@ -158,7 +158,8 @@ def test_the_site_and_the_profile_silence_the_iccid(run, capture):
 
 @pytest.mark.parametrize(
     ("option", "value", "known"),
-    [("--site", "nosim", "no-sim"), ("--profile", "greenflax", "default, none"), ("--ocpp-version", "1.5", "2.0.1")],
+    [("--site", "nosim", "no-sim"), ("--profile", "greenflax", "default, greenflux"),
+     ("--ocpp-version", "1.5", "2.0.1")],
 )
 def test_an_unknown_name_is_exit_2_with_those_allowed(run, capture, option, value, known):
     code, out, err = run(capture(WARNED), option, value)
@@ -251,7 +252,7 @@ def test_deviations_that_differ_in_values_only_are_told_once(run, capture):
     answers = [frame(seq + 1, "csms", 3, str(seq), {}) for seq in range(1, 20, 2)]
     lines = [OPENED, *sorted([*samples, *answers], key=lambda line: line["seq"])]
     _, out, _ = run(capture(lines))
-    assert out.count("schema-type") == 2
+    assert out.count("error schema-type") == 1
     assert "error schema-type (20 times)" in out
     assert "and 17 more like these" in out
     _, out, _ = run(capture(lines), "--format", "json")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 BOOT = '[2,"1","BootNotification",{"chargePointVendor":"V","chargePointModel":"M"}]'
-ACCEPTED = '[3,"1",{"status":"Accepted","currentTime":"2026-11-21T09:00:00Z","interval":300}]'
+NOW = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+ACCEPTED = f'[3,"1",{{"status":"Accepted","currentTime":"{NOW}","interval":300}}]'
 
 
 @dataclass

@@ -42,15 +42,17 @@ def test_the_bundled_rules_have_no_mistakes():
 
 @pytest.mark.parametrize("rule", BUNDLED.rules, ids=lambda rule: rule.id)
 def test_a_bundled_rule_says_of_its_examples_what_it_promises(rule):
-    count, failures = run([rule], Schemas(load_schema))
+    count, failures = run([rule], Schemas(load_schema), BUNDLED.profiles)
     assert failures == []
     assert count == len(rule.tests)
 
 
 @pytest.mark.parametrize("rule", BUNDLED.rules, ids=lambda rule: rule.id)
-def test_a_bundled_rule_has_an_example_that_breaks_it_and_one_that_does_not(rule):
-    assert any(test.findings for test in rule.tests)
-    assert any(not test.findings for test in rule.tests) or rule.id == "frame-binary"
+def test_a_bundled_rule_is_tested_by_what_breaks_it_what_keeps_it_and_what_looks_alike(rule):
+    cases = {case: [test for test in rule.tests if test.case == case] for case in ("violating", "sound", "alike")}
+    assert all(cases.values()), {case: len(tests) for case, tests in cases.items()}
+    assert all(test.findings for test in cases["violating"])
+    assert not any(test.findings for test in cases["sound"])
 
 
 def test_everything_that_can_be_found_has_its_rule():

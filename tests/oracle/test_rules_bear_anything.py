@@ -1,7 +1,7 @@
-"""Whatever peers say, in whatever order: no rule raises, books stay bounded, and the same traffic gives the same findings.
+"""Whatever peers say, in whatever order: no rule raises, and the same traffic gives the same findings.
 
-Conversations are made from the schemas of all actions of a version, valid ones and broken ones, with answers of all kinds,
-silence, lost connections and handshakes that fail.
+Conversations are made from the schemas of all actions of a version, valid ones and broken ones, with answers of all
+kinds, silence, lost connections and handshakes that fail.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ MESSAGES = {message[:3]: message for message in messages()}
 RULES = load_rules(profiles=["greenflux", "lab"])
 SCHEMAS = Schemas(load_schema)
 SMALL = {"connectorId": 4, "evseId": 4, "transactionId": 5, "requestId": 4, "reservationId": 4, "id": 4, "seqNo": 6}
+CODES = (1000, 1001, 1005, 1006, 1009, 1011)
 HUGE = ("1e4000000", "-1e4000000", "1e-4000000", "123456789012345678901234567890.5", "0e-5000000")
 TOKENS = ["A", "a", "B", "04A1B2C3"]
 
@@ -56,8 +57,8 @@ class Babble:
     def _step(self, number: int) -> Iterator[Record]:
         dice = self.random.random()
         if dice < 0.02:
-            yield Closed(connection=self._connection, at=self._at(), by=self.random.choice(("station", "csms", "proxy")),
-                         code=self.random.choice((1000, 1001, 1005, 1006, 1009, 1011)))
+            by, code = self.random.choice(("station", "csms", "proxy")), self.random.choice(CODES)
+            yield Closed(connection=self._connection, at=self._at(), by=by, code=code)
             self.open.clear()
             if self.random.random() < 0.5:
                 yield self._opened(status=self.random.choice((401, 404, 503)))
@@ -134,8 +135,8 @@ class Babble:
         self.connections += 1
         self.seq = 0
         headers = (("Authorization", {"scheme": "Basic", "user": "S", "masked": 16, "form": "text"}), ("Host", "h"))
-        return Opened(connection=self._connection, at=self._at(), station="S", offered=(self.subprotocol,), status=status,
-                      subprotocol=self.subprotocol if status == 101 else None, target="/ocpp/S",
+        return Opened(connection=self._connection, at=self._at(), station="S", offered=(self.subprotocol,),
+                      status=status, subprotocol=self.subprotocol if status == 101 else None, target="/ocpp/S",
                       station_headers=headers[self.random.randrange(2) :])
 
     def _frame(self, sender: Side, data: bytes, opcode: Any = "text") -> FrameRecord:
