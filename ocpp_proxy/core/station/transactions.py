@@ -33,7 +33,8 @@ class Transaction:
     the StartTransaction, or first TransactionEvent seen, with its time and the payload's own (`started_us`); None where
     it began before the capture did. `confirmed`: the answer to it, with the `status` of its token. `stop` likewise;
     `stop_confirmed`: the CALLRESULT to it. `meter_start`, `meter_stop`: Wh, of 1.6. `aliases`: the ids that a CSMS of
-    1.6 gave to the same start when it was sent again, if it gave others.
+    1.6 gave to the same start when it was sent again, if it gave others. `mixed`: several without an id, or with the
+    same, were open when one of them ended, so that its end may be noted of another.
     """
 
     id: TransactionId | None
@@ -61,6 +62,7 @@ class Transaction:
     last_time: float = 0.0
     last_us: int | None = None
     aliases: tuple[int, ...] = ()
+    mixed: bool = False
 
     @property
     def open(self) -> bool:
@@ -180,20 +182,31 @@ def stop_confirmed(now: Occasion) -> None:
 
 def _of_16(now: Occasion, place: int | None) -> Transaction | None:
     """The transaction that the request names by id; made where it is not known, since it may be older than the
-    capture. A station that was told no id yet says -1: then it is the newest open transaction without one, on that
-    connector if one is named."""
-    number = integer(now.request, "transactionId")
-    if number is None:
+    capture."""
+    known = integer(now.request, "transactionId")
+    if known is None:
         return None
     book = now.session.transactions
-    transaction = book.find(number)
-    if transaction is None and number == UNKNOWN:
-        return next((one for one in reversed(book.open) if one.id is None and place in (None, one.place)), None)
-    if transaction is None:
-        transaction = book.begin(Transaction(number, place))
-    if transaction.place is None:
+    transaction = _meant(book, known, place, number(now.request, "meterStop")) or book.find(known)
+    if transaction is None and known != UNKNOWN:
+        transaction = book.begin(Transaction(known, place))
+    if transaction is not None and transaction.place is None:
         transaction.place = place
     return transaction
+
+
+def _meant(book: Transactions, known: int, place: int | None, meter: Number | None) -> Transaction | None:
+    """The open transaction of that id, on that connector if one is named. A station that was told no id says -1, and a
+    CSMS may give 0 to several: of those it is the one whose meter fits best, else the newest."""
+    found = [one for one in book.open if one.is_called(known) or (known == UNKNOWN and one.id is None)]
+    found = [one for one in found if place in (None, one.place)] or (found if known > 0 else [])
+    if len(found) < 2:
+        return found[0] if found else None
+    for one in found:
+        one.mixed = True
+    fitting = [(one.meter_start, at, one) for at, one in enumerate(found)
+               if one.meter_start is not None and meter is not None and one.meter_start <= meter]
+    return max(fitting)[2] if fitting else found[-1]
 
 
 # OCPP 2.x

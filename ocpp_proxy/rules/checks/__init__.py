@@ -10,6 +10,8 @@ from ocpp_proxy.rules.checks import authorisation2x as authorisation2x
 from ocpp_proxy.rules.checks import authorisation16 as authorisation16
 from ocpp_proxy.rules.checks import authorisation16_tags as authorisation16_tags
 from ocpp_proxy.rules.checks import availability2x as availability2x
+from ocpp_proxy.rules.checks import availability2x_reset as availability2x_reset
+from ocpp_proxy.rules.checks import availability2x_status as availability2x_status
 from ocpp_proxy.rules.checks import boot2x as boot2x
 from ocpp_proxy.rules.checks import boot2x_reason as boot2x_reason
 from ocpp_proxy.rules.checks import boot2x_status as boot2x_status

@@ -24,8 +24,9 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     may_have_waited,
     named,
     stamped_us,
+    time_of,
     token_of,
-    was_before,
+    told_before,
     whole_since,
 )
 from ocpp_proxy.rules.now import Hit, Now
@@ -50,13 +51,14 @@ _CARD_KEYS = frozenset((_CACHE_KEY.casefold(), "localauthlistenabled"))
 
 @dataclass(slots=True)
 class Asked:
-    """The last Authorize of a token. `status`: None without an answer, and after a CALLERROR."""
+    """The last Authorize of a token. `status`: None without an answer, and after a CALLERROR; `used`: a transaction has
+    begun or ended with it since."""
 
     ref: FrameRef
     time: float
-    at_us: int
     status: str | None = None
     answer: FrameRef | None = None
+    used: bool = False
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ def asks(now: Now) -> None:
     if token is not None:
         book = now.session.book(Asks).asked
         book.pop(token, None)
-        book[token] = Asked(now.ref, now.time, now.at.utc_us)
+        book[token] = Asked(now.ref, now.time)
         if len(book) > ASKED_KEPT:
             del book[next(iter(book))]
 
@@ -83,6 +85,13 @@ def told(now: Now) -> None:
     asked = now.session.book(Asks).asked.get(token_of(now) or "")
     if asked is not None and isinstance(now.frame, CallResult) and asked.ref == now.call_ref:
         asked.status, asked.answer = kept(now.response, "idTagInfo", "status"), now.ref
+
+
+@learn(call("StartTransaction", "StopTransaction"))
+def used(now: Now) -> None:
+    asked = now.session.book(Asks).asked.get(token_of(now) or "")
+    if asked is not None:
+        asked.used = True
 
 
 @learn(call("RemoteStartTransaction", by="csms"))
@@ -149,11 +158,11 @@ def auth_before_start(now: Now) -> Iterator[Hit]:
         return
     timeout_s = session.settings.integer("ConnectionTimeOut") or None
     window_s = None if timeout_s is None else timeout_s + PLUG_IN_S
-    asks = session.book(Asks)
+    asks, began = session.book(Asks), time_of(now, stamped_us(now)) or now.time
     asked = asks.asked.get(token)
-    if asked is not None and not _too_old(now, asked, window_s):
+    if asked is not None and not _too_old(began, asked, window_s):
         return
-    if token in asks.remote and (window_s is None or now.time - asks.remote[token] <= window_s):
+    if token in asks.remote and (window_s is None or began - asks.remote[token] <= window_s):
         return
     if any(one.token == token for one in session.connectors.reservations.values()) or from_no_card(session, token):
         return
@@ -174,10 +183,10 @@ def auth_before_start(now: Now) -> Iterator[Hit]:
                   also=[asked.ref if asked is not None else None])
 
 
-def _too_old(now: Now, asked: Asked, window_s: float | None) -> bool:
+def _too_old(began: float, asked: Asked, window_s: float | None) -> bool:
     """Whether an Authorize says nothing of this start any more. One that was refused, or had no answer, is another
     rule's concern: a station whose CSMS does not answer counts as offline."""
-    return asked.status in VALID and window_s is not None and now.time - asked.time > window_s
+    return asked.status in VALID and window_s is not None and began - asked.time > window_s
 
 
 @check("auth-refused-start", call("StartTransaction"))
@@ -192,7 +201,7 @@ def auth_refused_start(now: Now) -> Iterator[Hit]:
         return
     if session.tokens.listed.get(token) == "Accepted":
         return
-    if was_before(stamped_us(now), asked.at_us) or session.links.offline_between(asked.time, now.time):
+    if told_before(now, stamped_us(now), asked.time) or session.links.offline_between(asked.time, now.time):
         return
     if not whole_since(now, asked.time):
         yield from now.unknown("frames are missing since the idTag was refused")
@@ -212,11 +221,11 @@ def auth_same_tag_stop(now: Now) -> Iterator[Hit]:
     if transaction is None or not transaction.open or transaction.start is None or transaction.token is None:
         return
     asked = session.book(Asks).asked.get(transaction.token)
-    if asked is None or not transaction.start_time < asked.time or now.time - asked.time > STOPPING_S:
+    if asked is None or asked.used or not transaction.start_time < asked.time <= now.time <= asked.time + STOPPING_S:
         return
     if not _at_the_station(now, since=asked.time - STOPPING_S) or token_of(now) not in (None, transaction.token):
         return
-    if was_before(stamped_us(now), asked.at_us, STOPPING_S) or not whole_since(now, asked.time):
+    if told_before(now, stamped_us(now), asked.time, STOPPING_S) or not whole_since(now, asked.time):
         return
     count = connectors_of(session)
     yield now.hit(

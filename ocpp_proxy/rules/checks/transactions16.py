@@ -20,9 +20,9 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     certainly_open,
     known_start,
     stamped_us,
+    time_of,
     token_of,
-    wall_us,
-    was_before,
+    told_before,
     whole_since,
 )
 from ocpp_proxy.rules.now import Deadline, Hit, Now
@@ -130,8 +130,10 @@ def unavailable(now: Now) -> Iterator[Hit]:
     status = connector.status if connector is not None else None
     if connector is None or status is None or status.name not in DOWN or known_start(now) is not None:
         return
-    told_us = status.at_us if status.at_us is not None else wall_us(now, status.time)
-    if was_before(began_us, told_us, 0) or now.session.links.offline_between(status.time, now.time):
+    told = time_of(now, status.at_us)
+    if told_before(now, began_us, told if told is not None else status.time, 0):
+        return
+    if now.session.links.offline_between(status.time, now.time):
         return
     if not whole_since(now, status.time):
         yield from now.unknown("frames are missing since the connector's last status")
@@ -176,8 +178,9 @@ def reservation_id(now: Now) -> Iterator[Hit]:
         return
     if known_start(now) is not None:
         return
-    for one in now.session.connectors.reservations.values():
-        if one.place[0] in (place, 0) and _is_meant(now, one, token) and _stands(now, one, place):
+    newest = {one.place: one for one in now.session.connectors.reservations.values() if one.place[0] in (place, 0)}
+    for one in newest.values():
+        if _is_meant(now, one, token) and _stands(now, one, place):
             if whole_since(now, one.time):
                 yield now.hit(f"StartTransaction without reservationId, though reservation {one.number} is for its "
                               "idTag", "/reservationId", expected=one.number, also=[one.ref])
@@ -198,7 +201,7 @@ def _stands(now: Now, reservation: Reservation, place: int) -> bool:
     session, began_us, expiry_us = now.session, stamped_us(now), reservation.expiry_us
     if began_us is None or expiry_us is None or began_us >= expiry_us:
         return False
-    if was_before(began_us, wall_us(now, reservation.time)) or (session.registration.since or -1) > reservation.time:
+    if told_before(now, began_us, reservation.time) or (session.registration.since or -1) > reservation.time:
         return False
     downs = session.book(Downs).last
     if any(downs.get(one, -1.0) > reservation.time for one in {0, reservation.place[0]}):

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 
 from ocpp_proxy.core.payload import integer, moment_us, objects, text
 from ocpp_proxy.core.station.connectors import Status
-from ocpp_proxy.core.station.links import Window
 from ocpp_proxy.core.station.transactions import Transaction
 from ocpp_proxy.rules.checks.transactions16_past import (
     certainly_open,
     known_start,
     named,
+    offline_at,
     stamped_us,
+    time_of,
     was_before,
     whole_since,
 )
@@ -135,15 +136,15 @@ def _told_offline(now: Now, place: int | None, names: tuple[str, ...]) -> Status
     status = connector.status if connector is not None else None
     if status is None or status.at_us is None or status.name not in names:
         return None
-    return status if now.session.links.offline_at(status.at_us) is not None else None
+    return status if offline_at(now, status.at_us) is not None else None
 
 
 def _stamped_since(now: Now, stamped: int, event_us: int | None) -> bool:
     """Whether something is dated after the time offline in which the event was."""
-    window: Window | None = now.session.links.offline_at(event_us) if event_us is not None else None
-    if window is None or event_us is None:
+    window, told = offline_at(now, event_us), time_of(now, stamped)
+    if window is None or event_us is None or told is None:
         return False
-    return stamped >= window.to_us and stamped - event_us > now.bounds.time_warn_s * 1e6
+    return told >= window.to_time and stamped - event_us > now.bounds.time_warn_s * 1e6
 
 
 def _covered(now: Now, place: int, at_us: int) -> bool:

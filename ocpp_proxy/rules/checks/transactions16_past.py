@@ -1,8 +1,9 @@
 """How much of a station's past is on record, and what may have happened beside it.
 
-Decides whether anything can be missing between a moment and now, and whether a message may have waited in the station's
-queue. Refuses to judge. What has waited is known by its own time: it lies in a time offline, before the connection, or
-long ago by the proxy's clock; a station whose clock is wrong by that much gets the benefit of the doubt.
+Decides whether anything can be missing between a moment and now, when what a message tells of was on the capture's own
+clock, and whether it may have waited in the station's queue: if it is from a time offline, from before the connection,
+or from long ago. Refuses to judge. A station's clock that is fast is known by the messages themselves, which cannot be
+from the future; one that is slow makes messages look as if they had waited, which is the benefit of the doubt.
 
 Source: OCPP 1.6 edition 2 sections 3.5 (offline) and 3.7 (queued messages).
 """
@@ -11,16 +12,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
-from ocpp_proxy.core.payload import folded, integer, moment_us
+from ocpp_proxy.core.payload import folded, integer, moment_us, objects
 from ocpp_proxy.core.session import Session
+from ocpp_proxy.core.station.links import Window
 from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction, same_start
 from ocpp_proxy.rules.now import Now
 from ocpp_proxy.rules.occasions import call, learn
 
 FRESH_S = 120.0        # a message whose own time is older than this may have waited
-NEAR_US = 60_000_000   # the proxy's clock and the station's may be so far apart
+NEAR_S = 60.0          # the proxy's clock and the station's may be so far apart
 LONGEST_US = 30 * 86_400_000_000  # clocks that are further apart than this have nothing to do with each other
+FAST_US = 86_400_000_000     # nor is one that is this fast a clock at all
+HOUR_S = 3600.0
 IN_TIME_S = 10.0       # an answer that takes longer may have come too late for the station
 
 
@@ -35,6 +40,25 @@ class Strays:
 def ended_something(now: Now) -> None:
     if named(now) is None:
         now.session.book(Strays).last = now.time
+
+
+@dataclass(slots=True)
+class Ahead:
+    """How far the station's clock is ahead of the proxy's at least, in the hour that began at `hour` and in the one
+    before."""
+
+    fast_us: int = 0
+    fast_before_us: int = 0
+    hour: float = 0.0
+
+
+@learn(call("StatusNotification", "StartTransaction", "StopTransaction", "MeterValues"))
+def told_time(now: Now) -> None:
+    book, at_us = now.session.book(Ahead), own_time(now.request)
+    if now.time - book.hour > HOUR_S:
+        book.fast_us, book.fast_before_us, book.hour = 0, book.fast_us, now.time
+    if at_us is not None and book.fast_us < at_us - now.at.utc_us < FAST_US:
+        book.fast_us = at_us - now.at.utc_us
 
 
 def whole_since(now: Now, time: float) -> bool:
@@ -52,21 +76,23 @@ def certainly_open(now: Now, transaction: Transaction) -> bool:
     return whole_since(now, transaction.start_time)
 
 
-def may_have_waited(now: Now, at_us: int | None) -> bool:
-    """Whether a message with this time of its own may come from the station's queue."""
-    if at_us is None or now.link is None:
-        return True
-    links = now.session.links
-    if any(one.from_us - NEAR_US <= at_us <= one.to_us + NEAR_US for one in links.windows):
-        return True
-    opened = now.link.opened
-    if opened is not None and within(opened.at.utc_us - at_us, LONGEST_US):
-        return True
-    return within(now.at.utc_us - at_us - round(FRESH_S * 1e6), LONGEST_US)
+def own_time(request: Any) -> int | None:
+    """When what the message tells of was, by its own words; the last sample of MeterValues."""
+    at_us = moment_us(request, "timestamp")
+    if at_us is not None:
+        return at_us
+    return max((at for _, one in objects(request, "meterValue") if (at := moment_us(one, "timestamp")) is not None),
+               default=None)
 
 
-def within(passed_us: int, longest_us: int) -> bool:
-    return 0 < passed_us < longest_us
+def time_of(now: Now, at_us: int | None) -> float | None:
+    """When a moment that the station tells of was, on the clock of `now.time`; None where its clock and the proxy's
+    have nothing to do with each other."""
+    if at_us is None:
+        return None
+    book = now.session.book(Ahead)
+    ago_s = (now.at.utc_us + max(book.fast_us, book.fast_before_us) - at_us) / 1e6
+    return now.time - ago_s if abs(ago_s) * 1e6 < LONGEST_US else None
 
 
 def was_before(at_us: int | None, other_us: int | None, slack_s: float = 2.0) -> bool:
@@ -76,9 +102,35 @@ def was_before(at_us: int | None, other_us: int | None, slack_s: float = 2.0) ->
     return within(other_us - at_us - round(slack_s * 1e6), LONGEST_US)
 
 
-def wall_us(now: Now, time: float) -> int:
-    """What the proxy's wall clock showed at a time of the capture's clock."""
-    return now.at.utc_us - round((now.time - time) * 1e6)
+def told_before(now: Now, at_us: int | None, time: float, slack_s: float = 2.0) -> bool:
+    """Whether a moment that the station tells of lies before a time, as far as one can tell."""
+    told = time_of(now, at_us)
+    return told is not None and told < time - slack_s
+
+
+def within(passed_us: int, longest_us: int) -> bool:
+    return 0 < passed_us < longest_us
+
+
+def offline_at(now: Now, at_us: int | None) -> Window | None:
+    """The time offline in which a moment lies that the station tells of."""
+    told = time_of(now, at_us)
+    if told is None:
+        return None
+    return next((one for one in now.session.links.windows if one.from_time <= told <= one.to_time), None)
+
+
+def may_have_waited(now: Now, at_us: int | None) -> bool:
+    """Whether a message with this time of its own may come from the station's queue. Where it is from the future, the
+    clock is wrong and nobody knows."""
+    if at_us is None or now.link is None:
+        return True
+    told = time_of(now, at_us)
+    if told is None:
+        return False
+    if any(one.from_time - NEAR_S <= told <= one.to_time + NEAR_S for one in now.session.links.windows):
+        return True
+    return (now.link.opened is not None and told < now.link.opened_time) or abs(now.time - told) > FRESH_S
 
 
 def known_start(now: Now) -> Transaction | None:
@@ -93,10 +145,12 @@ def named(now: Now) -> Transaction | None:
     book = now.session.transactions
     if number is None:
         return None
-    if number > 0:
-        return book.find(number)
     found = [one for one in book.open if one.is_called(number) or (number == UNKNOWN and one.id is None)]
-    return found[0] if len(found) == 1 else None
+    if not found:
+        return book.find(number) if number > 0 else None
+    if len(found) > 1 or found[0].mixed or (number <= 0 and not whole_since(now, found[0].start_time)):
+        return None
+    return found[0]
 
 
 def token_of(now: Now) -> str | None:

@@ -15,8 +15,15 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.occasion import FrameRef
-from ocpp_proxy.core.payload import folded, integer, items, moment_us, number, objects, text
-from ocpp_proxy.rules.checks.transactions16_past import IN_TIME_S, NEAR_US, about, may_have_waited, whole_since
+from ocpp_proxy.core.payload import folded, integer, items, number, objects, text
+from ocpp_proxy.rules.checks.transactions16_past import (
+    IN_TIME_S,
+    about,
+    may_have_waited,
+    offline_at,
+    own_time,
+    whole_since,
+)
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
 from ocpp_proxy.rules.place import place_of
@@ -30,14 +37,15 @@ DRAINING_S = 30.0        # after an old message, others may follow
 MARGIN_S = 60.0          # for whatever else the station has to do before it sends again
 NEVER_S = 900.0          # how long to wait for it where the interval is not known
 
-Failure: TypeAlias = Literal["error", "link"]
+Failure: TypeAlias = Literal["error", "link", "unclear"]
 
 
 @dataclass(slots=True)
 class Message:
     """One that is not acknowledged. `ref` and `time`: of the last time it was sent; `at_us`: its own time; `failures`:
-    how often it has failed so far; `failure`: how at last, None while its answer may still come; `overtaken`: a newer
-    one that was sent meanwhile; `told`: that was told already; `certain`: the time waited is the station's own."""
+    how often it has failed so far, `doubtful`: and how often it may have, since the link was lost meanwhile; `failure`:
+    how at last, None while its answer may still come; `overtaken`: a newer one that was sent meanwhile; `told`: that
+    was told already; `certain`: the time waited is the station's own."""
 
     action: str
     message_id: str
@@ -45,6 +53,7 @@ class Message:
     time: float
     at_us: int | None
     failures: int = 0
+    doubtful: int = 0
     failure: Failure | None = None
     overtaken: FrameRef | None = None
     told: bool = False
@@ -92,15 +101,6 @@ def _key(now: Now, at_us: int | None) -> Hashable:
     return now.action, at_us, *numbers, *meter, len(items(request, "meterValue"))
 
 
-def own_time(request: Any) -> int | None:
-    """When what the message tells of was; the last sample of MeterValues."""
-    at_us = moment_us(request, "timestamp")
-    if at_us is not None:
-        return at_us
-    return max((at for _, one in objects(request, "meterValue") if (at := moment_us(one, "timestamp")) is not None),
-               default=None)
-
-
 def _contexts(request: Any) -> set[str | None]:
     return {text(sample, "context") for _, one in objects(request, "meterValue")
             for _, sample in objects(one, "sampledValue")}
@@ -129,9 +129,7 @@ def sent(now: Now) -> None:
         message.failures += 1  # no answer came
     message.ref, message.time, message.failure, message.overtaken = now.ref, now.time, None, None
     message.certain = now.called_time - now.time < 1.0
-    if at_us is not None and at_us <= now.at.utc_us + NEAR_US and (
-        book.newest is None or book.newest.at_us is None or at_us > book.newest.at_us
-    ):
+    if at_us is not None and (book.newest is None or book.newest.at_us is None or at_us > book.newest.at_us):
         book.newest = Message(now.action, exchange.message_id, now.ref, now.time, at_us)
     if may_have_waited(now, at_us):
         book.old = now.time
@@ -164,7 +162,9 @@ def cut_off(now: Now) -> None:
     book.facts = None
     for message in book.waiting.values():
         if message.failure is None and message.ref.connection == now.connection:
-            message.failure = "link"
+            waited = now.time - message.time >= IN_TIME_S  # so that the station may have taken it for failed
+            message.failure = "unclear" if waited else "link"
+            message.doubtful += waited
 
 
 def unsettled(now: Now) -> bool:
@@ -211,7 +211,7 @@ def order(now: Now) -> Iterator[Hit]:
 
 def _sent_again(now: Now, message: Message) -> Iterator[Hit]:
     """One that was overtaken had not been given up."""
-    if message.overtaken is not None and not message.told and message.failure != "link":
+    if message.overtaken is not None and not message.told and message.failure in (None, "error"):
         message.told = True
         yield now.hit(f"Sent before {message.action}, which is older, had failed and was sent again later",
                       frame=message.overtaken, also=[message.ref])
@@ -225,7 +225,9 @@ def _overtaken(now: Now, older: Message) -> str | None:
         return "not answered yet" if older.certain and older.ref.connection == now.connection else None
     if older.failure == "link":
         return "was not answered when the link was lost" if older.action in BILLED else None
-    failures = older.failures + (older.failure is None)
+    if older.failure == "unclear":
+        return None
+    failures = older.failures + older.doubtful + (older.failure is None)
     if attempts is None or failures >= attempts or waited_s < (0 if older.failure else now.bounds.answer_fail_s):
         return None
     return f"has to be sent again, TransactionMessageAttempts being {attempts}"
@@ -238,7 +240,7 @@ def _out_of_time(now: Now, facts: Facts, newest: Message | None) -> Iterator[Hit
         return
     if newest.ref.connection != now.connection or newest.at_us - at_us < JITTER_US:
         return
-    if now.session.links.offline_at(at_us) is not None:
+    if offline_at(now, at_us) is not None:
         yield now.hit(f"{now.action} from a time offline, sent after {newest.action}, which is newer",
                       also=[newest.ref])
 
@@ -250,7 +252,7 @@ def _out_of_time(now: Now, facts: Facts, newest: Message | None) -> Iterator[Hit
 def backoff(now: Now) -> Iterator[Hit]:
     facts = facts_of(now)
     message = now.session.book(Queue).waiting.get(facts.key) if facts.queued else None
-    if message is None or message.failure == "link" or message.ref.connection != now.connection:
+    if message is None or message.ref.connection != now.connection:
         return
     if not whole_since(now, message.time):
         yield from now.unknown("frames are missing between two attempts")
@@ -279,7 +281,7 @@ def awaited(now: Now) -> None:
     now.cancel(facts.key)
     message = now.session.book(Queue).waiting.get(facts.key)
     if facts.queued:
-        failures = message.failures + (message.failure is None) if message is not None else 0
+        failures = message.failures + message.doubtful + (message.failure is None) if message is not None else 0
         _await_another(now, failures + 1, now.bounds.answer_fail_s, "was not answered")
 
 
@@ -289,14 +291,14 @@ def failed(now: Now) -> None:
     message = now.session.book(Queue).waiting.get(key)
     now.cancel(key)
     if message is not None and now.error is not None and now.session.registration.status in (None, "Accepted"):
-        _await_another(now, message.failures + 1, 0.0, "was answered with CALLERROR")
+        _await_another(now, message.failures + message.doubtful + 1, 0.0, "was answered with CALLERROR")
 
 
 def _await_another(now: Now, failures: int, after_s: float, how: str) -> None:
     attempts, interval_s = _attempts(now), _interval_s(now)
     if attempts is not None and failures >= attempts:
         return
-    wait_s = NEVER_S if interval_s is None else interval_s * failures + now.bounds.tolerance_s(interval_s * failures)
+    wait_s = NEVER_S if interval_s is None else 2.0 * max(interval_s, 0) * failures
     now.later(after_s + wait_s + MARGIN_S, not_sent_again, key=facts_of(now).key, data=(how, attempts, now.time),
               place=place_of(now, call=True))
 

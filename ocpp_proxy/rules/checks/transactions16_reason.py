@@ -17,10 +17,12 @@ from ocpp_proxy.core.payload import folded, integer, kept, text
 from ocpp_proxy.core.station.links import Window
 from ocpp_proxy.core.station.transactions import Transaction
 from ocpp_proxy.rules.checks.transactions16_past import (
+    FRESH_S,
     certainly_open,
     named,
     stamped_us,
-    wall_us,
+    time_of,
+    told_before,
     was_before,
     whole_since,
 )
@@ -114,7 +116,7 @@ def stop_reason(now: Now) -> Iterator[Hit]:
     told = text(now.request, "reason")
     reason = told or "Local"
     triggers = [trigger for trigger in _triggers(now, one) if whole_since(now, trigger.event.time)
-                and not was_before(stamped_us(now), wall_us(now, trigger.event.time), 5.0)]
+                and not told_before(now, stamped_us(now), trigger.event.time, 5.0)]
     if not triggers or reason in SUDDEN or any(reason in trigger.reasons for trigger in triggers):
         return
     latest = max(triggers, key=lambda trigger: trigger.event.time)
@@ -154,6 +156,8 @@ def _reset(now: Now, one: Transaction, event: Event | None) -> Iterator[Trigger]
 def _refusal(now: Now, one: Transaction) -> Iterator[Trigger]:
     if one.confirmed is None or one.status in (None, "Accepted") or now.time - one.confirmed_time > REFUSAL_S:
         return
+    if told_before(now, one.started_us, one.start_time, FRESH_S):
+        return  # it waited in the queue, and may have been over
     if now.session.settings.flag("StopTransactionOnInvalidId") is not False:
         yield Trigger(Event(one.confirmed, one.confirmed_time), frozenset(("DeAuthorized", "EVDisconnected")),
                       f"StartTransaction had been answered {one.status}")
@@ -162,15 +166,15 @@ def _refusal(now: Now, one: Transaction) -> Iterator[Trigger]:
 def _restart(now: Now, one: Transaction) -> Iterator[Trigger]:
     """A short time offline in which the transaction ended, and then a boot: the power was off. Not of a station that
     boots after every time offline, which it may do without restarting."""
-    last, windows, ended_us = now.session.registration.last, now.session.links.windows, stamped_us(now)
-    if last is None or ended_us is None or not windows or one.start is None or one.last_time >= last.time:
+    last, windows, ended = now.session.registration.last, now.session.links.windows, time_of(now, stamped_us(now))
+    if last is None or ended is None or not windows or one.start is None or one.last_time >= last.time:
         return
     window = windows[-1]
     if not one.start_time < window.from_time <= window.to_time <= last.time or now.time - last.time > AFTER_BOOT_S:
         return
     if len(windows) > 1 and all(_booted(now, each) for each in windows):
         return
-    if window.length_s <= now.bounds.boot_warn_s and window.from_us <= ended_us <= window.to_us:
+    if window.length_s <= now.bounds.boot_warn_s and window.from_time <= ended <= window.to_time:
         yield Trigger(Event(last.call, window.from_time), RESTARTS, "the station had just restarted")
 
 

@@ -17,6 +17,7 @@ from ocpp_proxy.core.payload import integer, member, numeral, objects, text
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction
 from ocpp_proxy.rules.checks.transactions16_past import (
+    FRESH_S,
     IN_TIME_S,
     about,
     certainly_open,
@@ -24,10 +25,10 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     known_start,
     may_have_waited,
     named,
+    own_time,
     stamped_us,
     whole_since,
 )
-from ocpp_proxy.rules.checks.transactions16_queue import own_time
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import call, check, learn
 
@@ -95,7 +96,7 @@ def _going_on(now: Now) -> Transaction | None:
 
 def _nothing_older(now: Now) -> bool:
     """Whether no transaction of the connector, or of any if none is named, can have begun before the capture, since it
-    was seen without one; and the message is not from before that either."""
+    was seen without one, while online ever since; and the message is not about a time before that."""
     session, place = now.session, integer(now.request, "connectorId")
     if may_have_waited(now, own_time(now.request)):
         return False
@@ -108,7 +109,8 @@ def _nothing_older(now: Now) -> bool:
         places = set(range(1, min(count, LOADS_KEPT) + 1)) if count is not None else seen
     else:
         places = {place}
-    return bool(places) and all(one in free and whole_since(now, free[one]) for one in places)
+    return bool(places) and all(one in free and now.time - free[one] > FRESH_S and whole_since(now, free[one])
+                                and not session.links.offline_between(free[one], now.time) for one in places)
 
 
 def _positive(transaction: Transaction) -> bool:
@@ -170,7 +172,7 @@ def meter_order(now: Now) -> Iterator[Hit]:
 @dataclass(slots=True)
 class Loads:
     """What else tells whether a car was charging. `charging` and `other`: when a connector was last told to charge, or
-    to do anything else but prepare and finish; `free`: when it first was without a transaction; `most_w`: the highest
+    to do anything else but prepare and finish; `free`: when it last was without a transaction; `most_w`: the highest
     power told of a transaction. LOADS_KEPT each."""
 
     free: dict[int, float] = field(default_factory=dict)
@@ -185,8 +187,8 @@ def told_status(now: Now) -> None:
     kept = {"Charging": book.charging, "Preparing": None, "Finishing": None}.get(status or "", book.other)
     if place is not None and kept is not None and (place in kept or len(kept) < LOADS_KEPT):
         kept[place] = now.time
-    if place and status in FREE and len(book.free) < LOADS_KEPT:
-        book.free.setdefault(place, now.time)
+    if place and status in FREE and (place in book.free or len(book.free) < LOADS_KEPT):
+        book.free[place] = now.time
 
 
 @learn(call("MeterValues"))
@@ -236,7 +238,11 @@ def before(session: Session, place: int | None) -> Transaction | None:
     """The transaction that ended last on a connector, if none has begun there since."""
     if session.transactions.on(place) is not None:
         return None
-    return next((one for one in reversed(session.transactions.closed.values()) if one.place == place), None)
+    last = next((one for one in reversed(session.transactions.closed.values()) if one.place == place), None)
+    if last is None or last.mixed or any(one.stop_time >= last.stop_time and not _positive(one)
+                                         for one in session.transactions.closed.values()):
+        return None  # an id that several share may have ended on any connector
+    return last
 
 
 def grown_wh(now: Now) -> tuple[Transaction, Decimal] | None:
