@@ -53,6 +53,7 @@ from ocpp_proxy.rules.checks import remote16_state as remote16_state
 from ocpp_proxy.rules.checks import remote16_trigger as remote16_trigger
 from ocpp_proxy.rules.checks import reports2x as reports2x
 from ocpp_proxy.rules.checks import reservation2x as reservation2x
+from ocpp_proxy.rules.checks import reservation2x_lists as reservation2x_lists
 from ocpp_proxy.rules.checks import reservation16 as reservation16
 from ocpp_proxy.rules.checks import security as security
 from ocpp_proxy.rules.checks import security2x as security2x

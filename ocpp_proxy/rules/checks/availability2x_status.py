@@ -203,13 +203,13 @@ def not_meant(now: Now, deadline: Deadline) -> Iterator[Hit]:
     if now.session.connectors.reservations.get(held.number) != held or not _is(now, place, OCCUPIED) or waits(now):
         return
     over = held.expiry_us is not None and held.expiry_us <= now.at.utc_us
-    if not over and all_seen(now, since) and not _presented(now, held):
+    if not over and all_seen(now, since) and not presented(now, held):
         yield now.hit("The connector was Reserved and became Occupied, and nobody presented the token that it is"
                       " reserved for", place=deadline.place, seen=OCCUPIED, expected=RESERVED, connector=place[0],
                       also=[held.ref, before])
 
 
-def _presented(now: Now, held: Reservation) -> bool:
+def presented(now: Now, held: Reservation) -> bool:
     """Whether the token of the reservation, or one that may be of its group, was seen since it was made."""
     session = now.session
     if held.token is None:

@@ -22,6 +22,7 @@ from ocpp_proxy.rules.occasions import answer, call, check, learn
 
 SEND, READ = "SendLocalList", "GetLocalListVersion"
 LIST = "localAuthorizationList"
+ENABLED, ENABLED_2X = {"1.6": "LocalAuthListEnabled"}, "LocalAuthListCtrlr.Enabled"
 CONFLICT = "LocalListConflict"
 REFUSED = frozenset(("Blocked", "Invalid"))  # what a token that is Accepted in the list cannot be
 INFO = {"1.6": "idTagInfo"}  # the others: idTokenInfo
@@ -38,22 +39,7 @@ class Contents(NamedTuple):
     repeated: list[int]
 
 
-@dataclass(slots=True)
-class _Read:
-    """The contents of the list that is being judged."""
-
-    ref: FrameRef | None = None
-    contents: Contents | None = None
-
-
 def contents(now: Now) -> Contents:
-    book = now.session.book(_Read)
-    if book.contents is None or book.ref != now.call_ref:
-        book.ref, book.contents = now.call_ref, _contents(now)
-    return book.contents
-
-
-def _contents(now: Now) -> Contents:
     found = Contents([], [])
     info, tokens = INFO.get(now.version, "idTokenInfo"), set()
     for place, entry in objects(now.request, LIST):
@@ -68,7 +54,7 @@ def _contents(now: Now) -> Contents:
 
 @check("list-full-info", call(SEND, by="csms"))
 def without_info(now: Now) -> Iterator[Hit]:
-    if text(now.request, "updateType") != "Full" or not (bare := contents(now).bare):
+    if text(now.request, "updateType") != "Full" or not (bare := now.once(contents).bare):
         return
     info = INFO.get(now.version, "idTokenInfo")
     yield now.hit(f"A full list has entries without {info}", f"/{LIST}/{bare[0]}/{info}", expected=info)
@@ -76,7 +62,7 @@ def without_info(now: Now) -> Iterator[Hit]:
 
 @check("list-duplicate", call(SEND, by="csms"))
 def duplicate(now: Now) -> Iterator[Hit]:
-    if repeated := contents(now).repeated:
+    if repeated := now.once(contents).repeated:
         yield now.hit("The list names a token twice", f"/{LIST}/{repeated[0]}", expected="each token once")
 
 
@@ -100,19 +86,30 @@ def too_long(now: Now) -> Iterator[Hit]:
 @dataclass(slots=True)
 class LocalList:
     """`version`: that the station has, None where this is not certain; `before`: the same when the last SendLocalList
-    came; `by`: the action that told the version, `ref`, `time`: of the frame; `conflict`: when the station last told of
-    a conflict."""
+    came; `by`: the action that told the version, `ref`, `time`: of the frame; `emptied`: the answer to the full list
+    without entries that was the last one with anything to say; `conflict`: when the station last told of a conflict."""
 
     version: int | None = None
     before: int | None = None
     by: str = ""
     ref: FrameRef | None = None
     time: float = 0.0
+    emptied: FrameRef | None = None
     conflict: float = -1.0
 
 
 def local_list(now: Now) -> LocalList:
     return now.session.book(LocalList)
+
+
+def enabled(now: Now) -> bool | None:
+    return now.session.settings.flag(ENABLED.get(now.version, ENABLED_2X))
+
+
+def _switched(now: Now, since: float) -> bool:
+    """Whether the list was switched on or off since then, or somebody looked whether it is on."""
+    setting = now.session.settings.find(ENABLED.get(now.version, ENABLED_2X))
+    return setting is not None and setting.time > since
 
 
 def version_in(now: Now, payload: object) -> int | None:
@@ -130,13 +127,17 @@ def answered(now: Now) -> None:
     book = local_list(now)
     if now.status == "Accepted":
         _learn(now, version_in(now, now.request))
+        if items(now.request, LIST):
+            book.emptied = None
+        elif text(now.request, "updateType") == "Full":
+            book.emptied = now.ref
     elif now.status == "VersionMismatch":
         book.version = book.before
 
 
 @learn(answer(READ, by="csms"))
 def told(now: Now) -> None:
-    if (version := version_in(now, now.response)) is not None:
+    if (version := version_in(now, now.response)) is not None and enabled(now) is not False:
         _learn(now, version)
 
 
@@ -170,7 +171,7 @@ def read_back(now: Now) -> ReadBack | None:
     book, found = local_list(now), version_in(now, now.response)
     if found is None or book.version is None or book.version == found or book.time > now.called_time:
         return None
-    if not (all_seen(now, book.time) if book.by == SEND else fresh(now, book.time)):
+    if not all_seen(now, book.time) or (book.by == READ and (_switched(now, book.time) or not fresh(now, book.time))):
         return None
     return ReadBack(book.version, found, book.ref, boot_since(now.session, book.time) is not None)
 
@@ -186,7 +187,7 @@ def read_back_16(now: Now) -> Iterator[Hit]:
         yield from now.unknown("no version of the list was seen before it was read")
         return
     other = read_back(now)
-    if other is None or now.session.settings.flag("LocalAuthListEnabled") is False:
+    if other is None or enabled(now) is False:
         return
     if other.found == 0 and not now.session.tokens.listed:
         return  # an empty list may say so
@@ -204,7 +205,7 @@ def refused(now: Now) -> None:
     if status not in REFUSED or token is None or now.session.tokens.listed.get(token) != "Accepted":
         return
     listed = now.session.tokens.list_ref is not None and boot_since(now.session, book.time) is None
-    if listed and book.conflict < book.time and now.session.settings.flag("LocalAuthListEnabled") is not False:
+    if listed and book.conflict < book.time and enabled(now) is not False:
         now.later(told_within_s(now), not_told, key=token, data=(status, now.time, book.ref))
 
 
