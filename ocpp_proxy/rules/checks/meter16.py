@@ -6,16 +6,44 @@ Source: OCPP 1.6 edition 2 sections 3.16, 4.7, 7.31, 7.34, 7.43, 7.45 and 7.49; 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from ocpp_proxy.core.payload import integer, kept, objects, text
-from ocpp_proxy.rules.checks.meter_samples import DEFAULTS, REGISTER, Reading, Sample, about, readings, samples
-from ocpp_proxy.rules.checks.status16 import V16
+from ocpp_proxy.rules.checks.meter_samples import (
+    DEFAULTS,
+    LAYOUTS_KEPT,
+    REGISTER,
+    Form,
+    Layout,
+    Reading,
+    Sample,
+    about,
+    readings,
+    samples,
+)
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import call, check
 
 CARRIERS = call("MeterValues", "StopTransaction")
+
+# Units, phases and fields left out are the form's alone: the same layout is looked at once.
+
+
+def suspects(now: Now) -> frozenset[str]:
+    """The rules about forms that may have something to say of the message. (To be asked by `now.once`.)"""
+    found = [_suspects(reading.layout) for reading in readings(now)]
+    return found[0] if len(found) == 1 else frozenset().union(*found)
+
+
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _suspects(layout: Layout) -> frozenset[str]:
+    tests: Mapping[str, Callable[[Form], bool]] = {
+        "mv-unit": _has_wrong_unit, "mv-default-fields": _is_short, "mv-phase": _has_wrong_phase,
+    }  # fmt: skip
+    return frozenset(rule for rule, test in tests.items() if any(map(test, layout.forms)))
 
 
 # Units
@@ -38,36 +66,55 @@ _FOLDED = {name: frozenset(unit.casefold() for unit in units) for name, units in
 _UNIT_OPTIONAL = frozenset(("Frequency", "Power.Factor", "RPM", *_KINDS[0][0]))
 
 
+def _has_wrong_unit(form: Form) -> bool:
+    folded = _FOLDED.get(form.measurand)
+    return form.unit is not None and folded is not None and form.unit.casefold() not in folded
+
+
 @check("mv-unit", CARRIERS)
-def unit(now: Now) -> Iterator[Hit]:
-    said: set[tuple[str, str]] = set()
-    for sample in _of_16(now):
-        folded = _FOLDED.get(sample.measurand)
-        if sample.unit is None or folded is None or sample.unit.casefold() in folded:
+def unit(now: Now) -> Iterator[Hit] | None:
+    return _wrong_units(now) if "mv-unit" in now.once(suspects) else None
+
+
+def _wrong_units(now: Now) -> Iterator[Hit]:
+    said: set[tuple[str, str | None]] = set()
+    for sample in samples(now):
+        name, told = sample.form.measurand, sample.form.unit
+        if not _has_wrong_unit(sample.form) or (name, told) in said:
             continue
-        if (sample.measurand, sample.unit) not in said:
-            said.add((sample.measurand, sample.unit))
-            allowed = " or ".join(UNITS_OF[sample.measurand]) or "no unit"
-            what = sample.measurand if "measurand" in sample.fields else f"A value without measurand, so {REGISTER},"
-            yield now.hit(f"{what} is given in {sample.unit}, not in {allowed}", f"{sample.pointer}/unit",
-                          seen=sample.unit, expected=allowed, transaction=None, case=None if folded else "unitless")
+        said.add((name, told))
+        allowed = " or ".join(UNITS_OF[name])
+        what = name if "measurand" in sample.fields else f"A value without measurand, so {REGISTER},"
+        yield now.hit(f"{what} is given in {told}, not in {allowed or 'no unit'}", f"{sample.pointer}/unit",
+                      seen=told, expected=allowed or "no unit", transaction=None, case=None if allowed else "unitless")
 
 
 # Fields left out
 
 
+_TOLD = ("measurand", "context", "unit")  # hardly any station tells the location
+
+
+def _is_short(form: Form) -> bool:
+    return form.short or (form.unit is None and not _may_lack_unit(form))
+
+
 @check("mv-default-fields", CARRIERS)
-def default_fields(now: Now) -> Iterator[Hit]:
+def default_fields(now: Now) -> Iterator[Hit] | None:
+    return _left_out(now) if "mv-default-fields" in now.once(suspects) else None
+
+
+def _left_out(now: Now) -> Iterator[Hit]:
     left_out: dict[str, Sample] = {}
     unitless: dict[str, Sample] = {}
-    for sample in _of_16(now):
-        for name in DEFAULTS:
-            if name not in sample.fields and (name != "unit" or sample.is_energy):
+    for sample in samples(now):
+        for name in _TOLD:
+            if name not in sample.fields and (name != "unit" or sample.form.is_energy):
                 left_out.setdefault(name, sample)
-        if "unit" not in sample.fields and not _may_lack_unit(sample):
-            unitless.setdefault(sample.measurand, sample)
+        if "unit" not in sample.fields and not _may_lack_unit(sample.form):
+            unitless.setdefault(sample.form.measurand, sample)
     if left_out:
-        names = ", ".join(f"{name} ({DEFAULTS[name]})" for name in DEFAULTS if name in left_out)
+        names = ", ".join(f"{name} ({DEFAULTS[name]})" for name in _TOLD if name in left_out)
         first = next(iter(left_out.values()))
         yield now.hit(f"Left out, so that the default holds: {names}", first.pointer, transaction=None)
     for measurand, sample in unitless.items():
@@ -76,13 +123,13 @@ def default_fields(now: Now) -> Iterator[Hit]:
                       case="no-unit", transaction=None)
 
 
-def _may_lack_unit(sample: Sample) -> bool:
-    known = sample.measurand in UNITS_OF
-    return not known or sample.measurand in _UNIT_OPTIONAL or sample.fields.get("format") == "SignedData"
+def _may_lack_unit(form: Form) -> bool:
+    return form.measurand not in UNITS_OF or form.measurand in _UNIT_OPTIONAL or form.signed
 
 
 # Phases
 
+_ZERO = Decimal(0)
 _LINES = frozenset(("L1", "L2", "L3"))
 _PHASES: Mapping[str, frozenset[str]] = {
     "Voltage": frozenset(("L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1")),
@@ -91,65 +138,94 @@ _PHASES: Mapping[str, frozenset[str]] = {
 }  # fmt: skip
 
 
+def _has_wrong_phase(form: Form) -> bool:
+    allowed = _PHASES.get(form.measurand)
+    return form.phase is not None and allowed is not None and form.phase not in allowed
+
+
 @check("mv-phase", CARRIERS)
-def phase(now: Now) -> Iterator[Hit]:
-    said: set[tuple[str, str, bool]] = set()
-    for sample in _of_16(now):
-        allowed = _PHASES.get(sample.measurand)
-        if sample.phase is None or allowed is None or sample.phase in allowed:
+def phase(now: Now) -> Iterator[Hit] | None:
+    return _wrong_phases(now) if "mv-phase" in now.once(suspects) else None
+
+
+def _wrong_phases(now: Now) -> Iterator[Hit]:
+    said: set[tuple[str, str | None, bool]] = set()
+    for sample in samples(now):
+        name, told = sample.form.measurand, sample.form.phase
+        if not _has_wrong_phase(sample.form):
             continue
-        plain = sample.measurand == "Voltage" and sample.phase in _LINES
-        key = (sample.measurand, "L1 to L3" if plain else sample.phase, plain)
+        plain = name == "Voltage" and told in _LINES
+        key = (name, "L1 to L3" if plain else told, plain)
         if key not in said:
             said.add(key)
-            yield now.hit(f"{sample.measurand} is given for phase {sample.phase}", f"{sample.pointer}/phase",
-                          seen=sample.phase, expected=", ".join(sorted(allowed)) or "no phase",
-                          case="line" if plain else None, transaction=None)
-
-
-@check("mv-phase-sum", CARRIERS)
-def phase_sum(now: Now) -> Iterator[Hit]:
-    for reading in readings(now) if now.version == V16 else ():
-        yield from _sums(now, reading)
+            yield now.hit(f"{name} is given for phase {told}", f"{sample.pointer}/phase", seen=told,
+                          expected=", ".join(sorted(_PHASES[name])) or "no phase", case="line" if plain else None,
+                          transaction=None)
 
 
 LEAST_W = 1000  # below, rounding and idle currents count for too much
 _NEUTRAL = {"L1": "L1", "L2": "L2", "L3": "L3", "L1-N": "L1", "L2-N": "L2", "L3-N": "L3"}
 
-
-def _sums(now: Now, reading: Reading) -> Iterator[Hit]:
-    by_place: dict[tuple[str, str], dict[tuple[str, str | None], Sample]] = {}
-    for sample in reading.samples:
-        if sample.base is not None and (sample.phase is None or sample.phase in _NEUTRAL):
-            line = _NEUTRAL[sample.phase] if sample.phase is not None else None
-            by_place.setdefault((sample.location, sample.context), {})[sample.measurand, line] = sample
-    for found in by_place.values():
-        whole = found.get(("Power.Active.Import", None))
-        if whole is None or whole.base is None or whole.base < LEAST_W:
-            continue
-        powers = _values(found, "Power.Active.Import")
-        if powers:
-            yield from _differs(now, whole, powers, Decimal("0.1"), "The phases' power adds")
-            continue
-        volts, amperes = _values(found, "Voltage"), _values(found, "Current.Import")
-        if amperes and volts.keys() >= {line for line, value in amperes.items() if value}:
-            products = {line: volts.get(line, Decimal(0)) * value for line, value in amperes.items()}
-            yield from _differs(now, whole, products, Decimal("0.2"), "The phases' voltage times current adds")
+Lines: TypeAlias = "tuple[tuple[int, str], ...]"  # which samples of a layout, of which phase
 
 
-def _values(found: Mapping[tuple[str, str | None], Sample], measurand: str) -> dict[str, Decimal]:
-    return {line: sample.base for (name, line), sample in found.items()
-            if name == measurand and line is not None and sample.base is not None}
+class Parts(NamedTuple):
+    """What belongs together of a layout: the overall power, and the phases' power, or voltage and current."""
+
+    whole: tuple[int, ...]
+    powers: Lines
+    volts: Lines
+    amperes: Lines
 
 
-def _differs(now: Now, whole: Sample, lines: Mapping[str, Decimal], share: Decimal, what: str) -> Iterator[Hit]:
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _parts(layout: Layout) -> tuple[Parts, ...]:
+    places = dict.fromkeys((form.location, form.context) for form in layout.forms)
+    found = [_parts_at(layout, place) for place in places]
+    return tuple(one for one in found if one.whole and (one.powers or one.amperes))
+
+
+def _parts_at(layout: Layout, place: tuple[str, str]) -> Parts:
+    here = [(at, form) for at, form in enumerate(layout.forms) if (form.location, form.context) == place]
+
+    def lines(measurand: str) -> Lines:
+        return tuple((at, _NEUTRAL[form.phase]) for at, form in here
+                     if form.measurand == measurand and form.phase in _NEUTRAL)
+
+    whole = tuple(at for at, form in here if form.measurand == "Power.Active.Import" and form.phase is None)
+    return Parts(whole, lines("Power.Active.Import"), lines("Voltage"), lines("Current.Import"))
+
+
+@check("mv-phase-sum", CARRIERS)
+def phase_sum(now: Now) -> list[Hit] | None:
+    hits = [hit for reading in readings(now) for parts in _parts(reading.layout)
+            if (hit := _differs(now, reading, parts)) is not None]  # fmt: skip
+    return hits or None
+
+
+def _differs(now: Now, reading: Reading, parts: Parts) -> Hit | None:
     """Where not all three phases are told, the sum may be less."""
-    assert whole.base is not None
-    total = sum(lines.values(), Decimal(0))
-    if abs(total - whole.base) <= share * whole.base or (len(lines) < len(_LINES) and total < whole.base):
-        return
-    yield now.hit(f"{what} up to about {about(total / whole.base)} times the overall Power.Active.Import",
-                  f"{whole.pointer}/value", transaction=None)
+    values = reading.samples
+    at = next((at for at in reversed(parts.whole) if values[at].base is not None), None)
+    whole = values[at].base if at is not None else None
+    if at is None or whole is None or whole < LEAST_W:
+        return None
+    lines, share, what = _values(values, parts.powers), Decimal("0.1"), "The phases' power adds"
+    if not lines:
+        volts, amperes = _values(values, parts.volts), _values(values, parts.amperes)
+        if not amperes or any(value and line not in volts for line, value in amperes.items()):
+            return None
+        lines = {line: volts.get(line, _ZERO) * value for line, value in amperes.items()}
+        share, what = Decimal("0.2"), "The phases' voltage times current adds"
+    total = sum(lines.values(), _ZERO)
+    if abs(total - whole) <= share * whole or (len(lines) < len(_LINES) and total < whole):
+        return None
+    return now.hit(f"{what} up to about {about(total / whole)} times the overall Power.Active.Import",
+                   f"{values[at].pointer}/value", transaction=None)
+
+
+def _values(values: tuple[Sample, ...], lines: Lines) -> dict[str, Decimal]:
+    return {line: value for at, line in lines if (value := values[at].base) is not None}
 
 
 # Signed data
@@ -159,9 +235,14 @@ _OCMF = "OCMF|"
 
 
 @check("mv-format-signed", CARRIERS)
-def format_signed(now: Now) -> Iterator[Hit]:
+def format_signed(now: Now) -> Iterator[Hit] | None:
+    plain = all(reading.numeric and not reading.layout.signed for reading in readings(now))
+    return None if plain else _signed(now)
+
+
+def _signed(now: Now) -> Iterator[Hit]:
     said: set[str] = set()
-    for sample in _of_16(now):
+    for sample in samples(now):
         value = text(sample.fields, "value")
         if value is None:
             continue
@@ -185,12 +266,15 @@ def _text(value: str, otherwise: str) -> str:
 
 
 @check("mv-connector0-energy", call("MeterValues"))
-def connector0_energy(now: Now) -> Iterator[Hit]:
-    if now.version != V16 or integer(now.request, "connectorId") != 0:
-        return
+def connector0_energy(now: Now) -> Iterator[Hit] | None:
+    return _not_at_inlet(now) if integer(now.request, "connectorId") == 0 else None
+
+
+def _not_at_inlet(now: Now) -> Iterator[Hit]:
     for sample in samples(now):
-        if sample.is_energy and sample.location != "Inlet":
-            yield now.hit(f"{sample.measurand} of connector 0 is told for {sample.location}",
+        form = sample.form
+        if form.is_energy and form.location != "Inlet":
+            yield now.hit(f"{form.measurand} of connector 0 is told for {form.location}",
                           f"{sample.pointer}/location", seen=kept(sample.fields, "location"), expected="Inlet",
                           transaction=None)
             return
@@ -203,7 +287,7 @@ _KEYS = ("StopTxnSampledData", "StopTxnAlignedData")
 
 @check("mv-stop-empty-keys", call("StopTransaction"))
 def stop_empty_keys(now: Now) -> Iterator[Hit]:
-    if now.version != V16 or not any(True for _ in objects(now.request, "transactionData")):
+    if not any(True for _ in objects(now.request, "transactionData")):
         return
     settings = [now.session.settings.find(key) for key in _KEYS]
     if any(setting is None or setting.value is None for setting in settings):
@@ -217,7 +301,3 @@ def stop_empty_keys(now: Now) -> Iterator[Hit]:
         yield now.hit("transactionData is there, although StopTxnSampledData and StopTxnAlignedData are empty",
                       "/transactionData", expected="no transactionData", also=[one.source for one in known],
                       transaction=None)
-
-
-def _of_16(now: Now) -> Iterator[Sample]:
-    return samples(now) if now.version == V16 else iter(())

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, text
-from ocpp_proxy.rules.checks.meter16_schedule import was_due
+from ocpp_proxy.rules.checks.meter16_rhythm import was_due
+from ocpp_proxy.rules.checks.meter_registers import TRANSACTION, owner_in
 from ocpp_proxy.rules.checks.meter_samples import Reading, readings, samples
 from ocpp_proxy.rules.checks.status16 import V16
 from ocpp_proxy.rules.now import Deadline, Hit, Now
@@ -39,9 +40,10 @@ class Mark:
 
 @dataclass(slots=True)
 class Marks:
-    """By transaction."""
+    """`known`: by transaction; `triggered`: whether the station was ever asked for values."""
 
     known: dict[int, Mark] = field(default_factory=dict)
+    triggered: bool = False
 
 
 def _marked(mark: Mark | None, reading: Reading, ref: FrameRef) -> Mark | None:
@@ -55,24 +57,30 @@ def _marked(mark: Mark | None, reading: Reading, ref: FrameRef) -> Mark | None:
         mark.first_us, mark.first = at_us, ref
     if at_us > mark.latest_us:
         mark.latest_us, mark.latest = at_us, ref
-    if any(one.context == END for one in reading.samples) and at_us >= (mark.end_us or at_us):
+    if END in reading.layout.contexts and at_us >= (mark.end_us or at_us):
         mark.end_us, mark.end = at_us, ref
     return mark
 
 
 @learn(call("MeterValues"))
 def mark(now: Now) -> None:
-    number = integer(now.request, "transactionId")
-    if now.version != V16 or number is None or number <= 0 or now.injected:
+    number = _number(now) if now.version == V16 and not now.injected else None
+    if number is None:
         return
-    book = now.session.book(Marks)
-    found = book.known.pop(number, None)
+    known, ref = now.session.book(Marks).known, now.ref
+    found = known.pop(number, None)
     for reading in readings(now):
-        found = _marked(found, reading, now.ref)
+        found = _marked(found, reading, ref)
     if found is not None:
-        book.known[number] = found
-        if len(book.known) > TRANSACTIONS_KEPT:
-            del book.known[next(iter(book.known))]
+        known[number] = found
+        if len(known) > TRANSACTIONS_KEPT:
+            del known[next(iter(known))]
+
+
+def _number(now: Now) -> int | None:
+    """The id of the transaction whose values they are."""
+    kind, number = now.once(owner_in)
+    return number if kind == TRANSACTION and isinstance(number, int) else None
 
 
 @learn(answer("StartTransaction"))
@@ -84,14 +92,20 @@ def fresh(now: Now) -> None:
 
 
 @check("mv-context", call("MeterValues", "StopTransaction"))
-def context(now: Now) -> Iterator[Hit]:
-    if now.version != V16:
-        return
-    number = integer(now.request, "transactionId")
+def context(now: Now) -> Iterator[Hit] | None:
+    number = _number(now) if now.action == "MeterValues" else None
     known = now.session.book(Marks).known.get(number) if number is not None else None
+    if (known is not None and known.end_us is not None) or any(
+        BEGIN in one.layout.contexts or END in one.layout.contexts for one in readings(now)
+    ):
+        return _contexts(now, known)
+    return None
+
+
+def _contexts(now: Now, known: Mark | None) -> Iterator[Hit]:
     said: set[str] = set()
     for reading in sorted(readings(now), key=lambda one: one.at_us or 0):
-        for message, pointer, other in _misplaced(reading, known if now.action == "MeterValues" else None):
+        for message, pointer, other in _misplaced(reading, known):
             if message not in said:
                 said.add(message)
                 yield now.hit(message, pointer, also=[other])
@@ -101,26 +115,27 @@ def context(now: Now) -> Iterator[Hit]:
 
 def _misplaced(reading: Reading, known: Mark | None) -> Iterator[tuple[str, str, FrameRef | None]]:
     """What is wrong about the contexts of one moment's values: a message, a pointer, and the frame to look at."""
-    others = {one.series for one in reading.samples if one.context != BEGIN}
+    others = {one.series for one in reading.layout.forms if one.context != BEGIN}
+    at_us = reading.at_us
     for sample in reading.samples:
-        pointer = f"{sample.pointer}/context"
-        if sample.context == BEGIN and sample.series in others:
-            yield f"A {BEGIN} of {sample.measurand} stands beside another value of the same time", pointer, None
-        elif known is None or sample.at_us is None:
+        pointer, why = f"{sample.pointer}/context", sample.form.context
+        if why == BEGIN and sample.form.series in others:
+            yield f"A {BEGIN} of {sample.form.measurand} stands beside another value of the same time", pointer, None
+        elif known is None or at_us is None:
             continue
-        elif sample.context == BEGIN and sample.at_us > known.first_us + SLACK_US:
+        elif why == BEGIN and at_us > known.first_us + SLACK_US:
             yield f"A value of {BEGIN} was taken after others of the transaction", pointer, known.first
-        elif sample.context != END and known.end_us is not None and sample.at_us > known.end_us + SLACK_US:
-            yield f"A value of {sample.context} was taken after {END}", pointer, known.end
-        elif sample.context == END and sample.at_us < known.latest_us - SLACK_US:
+        elif why != END and known.end_us is not None and at_us > known.end_us + SLACK_US:
+            yield f"A value of {why} was taken after {END}", pointer, known.end
+        elif why == END and at_us < known.latest_us - SLACK_US:
             yield f"A value of {END} was taken before others of the transaction", pointer, known.latest
 
 
 def _end_in_data(now: Now) -> Iterator[Hit]:
     """transactionData by itself: the beginning first and the end last, by their times."""
     timed = [one for one in readings(now) if one.at_us is not None]
-    ends = [one.at_us for one in timed if any(sample.context == END for sample in one.samples)]
-    begins = [one.at_us for one in timed if any(sample.context == BEGIN for sample in one.samples)]
+    ends = [one.at_us for one in timed if END in one.layout.contexts]
+    begins = [one.at_us for one in timed if BEGIN in one.layout.contexts]
     for reading in timed:
         assert reading.at_us is not None
         if ends and reading.at_us > max(filter(None, ends)) + SLACK_US:
@@ -152,11 +167,14 @@ class _Trigger:
 def triggered(now: Now) -> None:
     if now.version == V16 and now.status == "Accepted" and text(now.request, "requestedMessage") == "MeterValues":
         connector = integer(now.request, "connectorId")
+        now.session.book(Marks).triggered = True
         now.later(now.bounds.trigger_s, judge_trigger, key=connector, data=_Trigger(connector, now.time))
 
 
 @check("mv-context", call("MeterValues"))
 def values_of_trigger(now: Now) -> None:
+    if not now.session.book(Marks).triggered:
+        return
     connector = integer(now.request, "connectorId")
     for key in (connector, None):
         deadline = now.expected(key)
@@ -164,9 +182,9 @@ def values_of_trigger(now: Now) -> None:
             continue
         trigger: _Trigger = deadline.data
         first = next(samples(now), None)
-        trigger.right = trigger.right or any(sample.context == "Trigger" for sample in samples(now)) or was_due(now)
+        trigger.right = trigger.right or any("Trigger" in one.layout.contexts for one in readings(now)) or was_due(now)
         if trigger.first is None and first is not None:
-            trigger.first, trigger.pointer, trigger.context = now.ref, f"{first.pointer}/context", first.context
+            trigger.first, trigger.pointer, trigger.context = now.ref, f"{first.pointer}/context", first.form.context
             trigger.after_s = now.time - trigger.since
 
 

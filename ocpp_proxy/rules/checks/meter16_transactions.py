@@ -9,15 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from ocpp_proxy.core.occasion import FrameRef
-from ocpp_proxy.core.payload import integer, member, moment_us, numeral
+from ocpp_proxy.core.payload import Number, integer, member, moment_us, numeral
 from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction
 from ocpp_proxy.rules.checks.meter16_contexts import END
-from ocpp_proxy.rules.checks.meter_registers import TRANSACTION, Registers
-from ocpp_proxy.rules.checks.meter_samples import REGISTER, Sample, about, readings, samples
-from ocpp_proxy.rules.checks.status16 import V16, is_old
+from ocpp_proxy.rules.checks.meter_registers import TRANSACTION, Owner, Registers, owner_in, transaction_in
+from ocpp_proxy.rules.checks.meter_samples import (
+    LAYOUTS_KEPT,
+    REGISTER,
+    Layout,
+    Sample,
+    about,
+    readings,
+    samples,
+)
+from ocpp_proxy.rules.checks.status16 import is_old
 from ocpp_proxy.rules.checks.transactions16_past import whole_since
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import call, check
@@ -38,25 +47,45 @@ class _Meter(NamedTuple):
     ref: FrameRef | None
 
 
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _imports(layout: Layout) -> tuple[int, ...]:
+    """Which of the values are of the register that meterStart and meterStop are of."""
+    return tuple(at for at, form in enumerate(layout.forms) if form.series == SERIES and form.base_unit == "Wh")
+
+
+def _main_samples(now: Now) -> list[Sample]:
+    return [reading.samples[at] for reading in readings(now) for at in _imports(reading.layout)]
+
+
 @check("mv-register-vs-tx", call("MeterValues", "StopTransaction"))
-def register_vs_tx(now: Now) -> Iterator[Hit]:
-    number = integer(now.request, "transactionId")
-    if now.version != V16 or number is None or number <= 0:
-        return
-    transaction, stops = now.session.transactions.find(number), now.action == "StopTransaction"
+def register_vs_tx(now: Now) -> Iterator[Hit] | None:
+    kind, number = now.once(owner_in)
+    if kind != TRANSACTION:
+        return None
+    transaction, stops = now.once(transaction_in), now.action == "StopTransaction"
+    if not stops and (transaction is None or (transaction.open and _is_above(now, transaction.meter_start))):
+        return None
+    return _against_meter(now, (kind, number), transaction, stops=stops)
+
+
+def _is_above(now: Now, meter_start: Number | None) -> bool:
+    return meter_start is None or all(one.base is None or one.base >= meter_start for one in _main_samples(now))
+
+
+def _against_meter(now: Now, owner: Owner, transaction: Transaction | None, *, stops: bool) -> Iterator[Hit]:
     start = _meter(transaction.meter_start, transaction.started_us, transaction.start) if transaction else None
     stop = _meter(transaction.meter_stop, transaction.stopped_us, transaction.stop) if transaction else None
     if stops:
         stop = _meter(member(now.request, "meterStop"), moment_us(now.request, "timestamp"), now.ref)
     where = f"{REGISTER} in {'transactionData' if stops else 'MeterValues'}"
-    for sample in samples(now):
-        found = _outside(where, sample, start, stop) if sample.series == SERIES and sample.base_unit == "Wh" else None
+    for sample in _main_samples(now):
+        found = _outside(where, sample, start, stop)
         if found is not None:
             yield now.hit(found[0], f"{sample.pointer}/value", expected="between meterStart and meterStop",
                           also=[found[1].ref])
             return
     if stops and stop is not None:
-        yield from _below_last(now, number, stop)
+        yield from _below_last(now, owner, stop)
 
 
 def _meter(value: object, at_us: int | None, ref: FrameRef | None) -> _Meter | None:
@@ -80,9 +109,9 @@ def _outside(where: str, sample: Sample, start: _Meter | None, stop: _Meter | No
     return None
 
 
-def _below_last(now: Now, number: int, stop: _Meter) -> Iterator[Hit]:
+def _below_last(now: Now, owner: Owner, stop: _Meter) -> Iterator[Hit]:
     """meterStop against the last sample of the transaction."""
-    level = now.session.book(Registers).known.get(((TRANSACTION, number), *SERIES))
+    level = now.session.book(Registers).of(owner).get(SERIES)
     if level is None or stop.at_us is None or level.at_us > stop.at_us or level.base - stop.wh <= _slack(level.step):
         return
     yield now.hit(f"meterStop is about {about(level.base - stop.wh)} Wh below the last {REGISTER} in MeterValues",
@@ -97,19 +126,25 @@ def _slack(step: Decimal) -> Decimal:
 
 
 @check("mv-txid", call("MeterValues"))
-def txid(now: Now) -> Iterator[Hit]:
-    connector, number = integer(now.request, "connectorId"), integer(now.request, "transactionId")
-    if now.version != V16 or connector is None:
-        return
+def txid(now: Now) -> Iterator[Hit] | None:
+    connector, named = integer(now.request, "connectorId"), now.once(transaction_in)
+    if connector is None or (connector and named is not None and named.place == connector):
+        return None
     if connector == 0:
-        if number is not None:
-            yield now.hit("Values of connector 0 name a transaction", "/transactionId", expected="no transactionId",
-                          case="main-meter", transaction=None)
-        return
-    running = now.session.transactions.on(connector)
+        return _main_meter(now)
+    return _which(now, connector, named)
+
+
+def _main_meter(now: Now) -> Iterator[Hit]:
+    if integer(now.request, "transactionId") is not None:
+        yield now.hit("Values of connector 0 name a transaction", "/transactionId", expected="no transactionId",
+                      case="main-meter", transaction=None)
+
+
+def _which(now: Now, connector: int, named: Transaction | None) -> Iterator[Hit]:
+    number, running = integer(now.request, "transactionId"), now.session.transactions.on(connector)
     if running is not None and not _is_under_way(now, running):
         running = None
-    named = now.session.transactions.find(number) if number is not None and number > 0 else None
     if named is not None and named.place not in (connector, None, 0):  # 0: known from the main meter alone
         yield now.hit(f"Values of connector {connector} name a transaction of connector {named.place}",
                       "/transactionId", expected=f"a transaction of connector {connector}",
@@ -119,7 +154,7 @@ def txid(now: Now) -> Iterator[Hit]:
     elif number is not None and running.start is not None:
         yield now.hit(f"Values name transaction {number}, while another one is running on the connector",
                       "/transactionId", seen=number, expected=running.id, also=[running.start, running.confirmed])
-    elif member(now.request, "transactionId") is None and any(one.location != "Inlet" for one in samples(now)):
+    elif member(now.request, "transactionId") is None and any(one.form.location != "Inlet" for one in samples(now)):
         yield now.hit("Values of a connector with a transaction do not name it", "/transactionId", transaction=None,
                       also=[running.confirmed or running.last])
 
@@ -139,17 +174,20 @@ def _is_under_way(now: Now, running: Transaction) -> bool:
 
 
 @check("mv-after-stop", call("MeterValues"))
-def after_stop(now: Now) -> Iterator[Hit]:
-    number = integer(now.request, "transactionId")
-    if now.version != V16 or number is None or number <= 0:
-        return
-    transaction = now.session.transactions.find(number)
-    if transaction is None or transaction.open or transaction.stopped_us is None:
-        return
-    for sample in samples(now):
-        slack_us = END_US if sample.context == END else SLACK_US
-        if sample.at_us is not None and sample.at_us > transaction.stopped_us + slack_us:
+def after_stop(now: Now) -> Iterator[Hit] | None:
+    transaction = now.once(transaction_in)
+    if transaction is None or transaction.stopped_us is None or transaction.open:
+        return None
+    return _taken_after(now, transaction, transaction.stopped_us)
+
+
+def _taken_after(now: Now, transaction: Transaction, stopped_us: int) -> Iterator[Hit]:
+    for reading in readings(now):
+        if reading.at_us is None or not reading.samples:
+            continue
+        slack_us = END_US if all(one.context == END for one in reading.layout.forms) else SLACK_US
+        if reading.at_us > stopped_us + slack_us:
             yield now.hit("A value of the transaction was taken after its StopTransaction",
-                          f"{sample.pointer.rpartition('/sampledValue')[0]}/timestamp",
+                          f"{reading.pointer}/timestamp",
                           expected="not after the timestamp of StopTransaction", also=[transaction.stop])
             return

@@ -1,61 +1,75 @@
 """Meter registers of all versions, which only ever go up.
 
 Keeps the latest reading of each register: apart by transaction, or by place where no transaction is named, and by
-measurand, phase and location; REGISTERS_KEPT of them, those heard of last. Readings are compared in the order of their
-own times. A connector's values without a transaction are compared within one stretch between transactions, since the
-meter may count each session from 0; likewise after a boot.
+measurand, phase and location; of OWNERS_KEPT transactions and places, those heard of last, SERIES_KEPT each. Readings
+are compared in the order of their own times. A connector's values without a transaction are compared within one stretch
+between transactions, since the meter may count each session from 0; likewise after a boot.
 
 Source: OCPP 1.6 edition 2 section 7.31; OCPP 2.0.1 and 2.1 Part 2, J02.FR.16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, kept, text
-from ocpp_proxy.rules.checks.meter_samples import METERED, Sample, about, samples
+from ocpp_proxy.core.station.transactions import Transaction
+from ocpp_proxy.rules.checks.meter_samples import METERED, Sample, Series, about, readings, worth
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check, learn
 
-REGISTERS_KEPT = 512
-ENERGY = frozenset(("Wh", "varh", "VAh"))
+OWNERS_KEPT = 64
+SERIES_KEPT = 64
 LITTLE_WH = 1
 PLACE, TRANSACTION = "place", "transaction"
 
 Owner: TypeAlias = "tuple[str, int | str | None]"  # a transaction or, without one, a connector or EVSE
-Key: TypeAlias = "tuple[Owner, str, str | None, str]"
 
 
 class Level(NamedTuple):
-    """What a register stood at, in its base unit; `step`: the worth of the reading's last digit."""
+    """What a register stood at, in its base unit; `value` and `scale`: as told, and how much of the unit a 1 is."""
 
     base: Decimal
-    step: Decimal
     at_us: int
     ref: FrameRef
+    value: Decimal
+    scale: Decimal
+
+    @property
+    def step(self) -> Decimal:
+        """The worth of the reading's last digit."""
+        return worth(self.value, self.scale)
+
+
+Levels: TypeAlias = "dict[Series, Level]"
+NOTHING: Mapping[Series, Level] = {}
 
 
 @dataclass(slots=True)
 class Registers:
-    known: dict[Key, Level] = field(default_factory=dict)
+    known: dict[Owner, Levels] = field(default_factory=dict)
 
-    def put(self, key: Key, level: Level) -> None:
-        self.known.pop(key, None)
-        self.known[key] = level
-        if len(self.known) > REGISTERS_KEPT:
+    def of(self, owner: Owner) -> Mapping[Series, Level]:
+        return self.known.get(owner, NOTHING)
+
+    def claim(self, owner: Owner) -> Levels:
+        """Those of an owner that is heard of just now."""
+        levels = self.known[owner] = self.known.pop(owner, {})
+        if len(self.known) > OWNERS_KEPT:
             del self.known[next(iter(self.known))]
+        return levels
 
     def drop(self, *owners: Owner) -> None:
-        for key in [key for key in self.known if key[0] in owners]:
-            del self.known[key]
+        for owner in owners:
+            self.known.pop(owner, None)
 
 
 def owner_in(now: Now) -> Owner:
-    """Whose values the message holds."""
+    """Whose values the message holds. (To be asked by `now.once`.)"""
     request = now.request
     if now.version == "1.6":
         number = integer(request, "transactionId")
@@ -65,43 +79,75 @@ def owner_in(now: Now) -> Owner:
     return (TRANSACTION, named) if named is not None else (PLACE, integer(request, "evseId"))
 
 
-def levels(now: Now) -> Iterator[tuple[Key, Sample, Level]]:
-    """The registers in the message, in the order of their times. What the transaction began with, once it is known, is
-    no news: some stations tell it again and again."""
-    owner, known = owner_in(now), now.session.book(Registers).known
-    found = [sample for sample in samples(now) if sample.is_register and sample.base is not None
-             and sample.base_unit in ENERGY and sample.at_us is not None]  # fmt: skip
-    for sample in sorted(found, key=lambda one: one.at_us or 0):
-        key = (owner, *sample.series)
-        if sample.base is not None and sample.at_us is not None and (
-            sample.context != "Transaction.Begin" or key not in known
-        ):  # fmt: skip
-            yield key, sample, Level(sample.base, sample.step, sample.at_us, now.ref)
+def transaction_in(now: Now) -> Transaction | None:
+    """The transaction whose values they are, if it is known. (To be asked by `now.once`.)"""
+    kind, name = now.once(owner_in)
+    return now.session.transactions.find(name) if kind == TRANSACTION else None
+
+
+def levels(now: Now) -> tuple[tuple[Sample, Level], ...]:
+    """The registers in the message, in the order of their times. (To be asked by `now.once`.)"""
+    ref, found = now.ref, []
+    for reading in readings(now):
+        if reading.at_us is None:
+            continue
+        for at in reading.layout.registers:
+            sample = reading.samples[at]
+            if sample.base is not None and sample.value is not None and sample.form.scale is not None:
+                level = Level(sample.base, reading.at_us, ref, sample.value, sample.form.scale)
+                found.append((sample, level))
+    return tuple(sorted(found, key=_time)) if len(found) > 1 else tuple(found)
+
+
+def _time(found: tuple[Sample, Level]) -> int:
+    return found[1].at_us
+
+
+def is_news(sample: Sample, known: Mapping[Series, Level]) -> bool:
+    """What the transaction began with, once it is known, is none: some stations tell it again and again."""
+    return sample.form.context != "Transaction.Begin" or sample.form.series not in known
 
 
 def fallen(before: Level, level: Level) -> Decimal | None:
     """By how much the register has gone down since, None if it has not: two readings with another number of decimals
     may differ by rounding."""
-    slack = Decimal(0) if before.step == level.step else max(before.step, level.step)
     by = before.base - level.base
-    return by if level.at_us > before.at_us and by > slack else None
+    if by <= 0 or level.at_us <= before.at_us:
+        return None
+    slack = Decimal(0) if before.step == level.step else max(before.step, level.step)
+    return by if by > slack else None
 
 
 @check("mv-register-monotonic", call(*METERED))
-def monotonic(now: Now) -> Iterator[Hit]:
-    known = now.session.book(Registers).known
-    latest: dict[Key, Level] = {}
-    said: set[Key] = set()
-    for key, sample, level in levels(now):
-        before = [one for one in (latest.get(key), known.get(key)) if one is not None]
-        falls = [(by, one) for one in before if (by := fallen(one, level)) is not None]
-        latest[key] = level
-        if not falls or key in said:
+def monotonic(now: Now) -> Iterator[Hit] | None:
+    found = now.once(levels)
+    known, latest = now.session.book(Registers).of(now.once(owner_in)), dict[Series, Level]()
+    for sample, level in found:
+        series = sample.form.series
+        before = known.get(series)
+        if (before is not None and level.base < before.base) or level.base < latest.get(series, level).base:
+            return _falls(now, found, known)
+        latest[series] = level
+    return None
+
+
+def _falls(now: Now, found: tuple[tuple[Sample, Level], ...], known: Mapping[Series, Level]) -> Iterator[Hit]:
+    latest = dict[Series, Level]()
+    said = set[Series]()
+    for sample, level in found:
+        series = sample.form.series
+        if not is_news(sample, known):
             continue
-        said.add(key)
+        before = [one for one in (latest.get(series), known.get(series)) if one is not None]
+        falls = [(by, one) for one in before if (by := fallen(one, level)) is not None]
+        latest[series] = level
+        if not falls or series in said:
+            continue
+        said.add(series)
         by, one = max(falls, key=lambda fall: fall[0])
-        phase = f" of {sample.phase}" if sample.phase is not None else ""
-        yield now.hit(f"{sample.measurand}{phase} has gone down by about {about(by)} {sample.base_unit}",
+        form = sample.form
+        phase = f" of {form.phase}" if form.phase is not None else ""
+        yield now.hit(f"{form.measurand}{phase} has gone down by about {about(by)} {form.base_unit}",
                       f"{sample.pointer}/value", expected="not less than before", also=[one.ref],
                       case="little" if by <= LITTLE_WH else None)
 
@@ -110,13 +156,17 @@ def monotonic(now: Now) -> Iterator[Hit]:
 def remember(now: Now) -> None:
     if now.injected:
         return
-    book = now.session.book(Registers)
-    for key, _, level in levels(now):
-        before = book.known.get(key)
-        if before is None or level.at_us > before.at_us:
-            book.put(key, level)
+    if found := now.once(levels):
+        known = now.session.book(Registers).claim(now.once(owner_in))
+        for sample, level in found:
+            before = known.get(sample.form.series)
+            if before is None and len(known) >= SERIES_KEPT:
+                continue
+            if before is None or (level.at_us > before.at_us and sample.form.context != "Transaction.Begin"):
+                known[sample.form.series] = level
     if now.action == "StopTransaction":
-        _new_stretch(now, _place_of(now, integer(now.request, "transactionId")))
+        transaction = now.session.transactions.find(integer(now.request, "transactionId"))
+        _new_stretch(now, transaction.place if transaction is not None else None)
     elif now.action == "TransactionEvent" and text(now.request, "eventType") in ("Started", "Ended"):
         _new_stretch(now, integer(now.request, "evse", "id"))
 
@@ -137,18 +187,13 @@ def named(now: Now) -> None:
 @learn(call("BootNotification"))
 def booted(now: Now) -> None:
     book = now.session.book(Registers)
-    book.drop(*{key[0] for key in book.known if key[0][0] == PLACE})
-
-
-def _place_of(now: Now, number: int | None) -> int | None:
-    transaction = now.session.transactions.find(number)
-    return transaction.place if transaction is not None else None
+    book.drop(*[owner for owner in book.known if owner[0] == PLACE])
 
 
 def _new_stretch(now: Now, place: int | None) -> None:
     """A session begins or ends on the connector; on any, where that is not known."""
     book = now.session.book(Registers)
     if place is None:
-        book.drop(*{key[0] for key in book.known if key[0][0] == PLACE and key[0][1] != 0})
+        book.drop(*[owner for owner in book.known if owner[0] == PLACE and owner[1] != 0])
     elif place:
         book.drop((PLACE, place))

@@ -1,7 +1,8 @@
 """Meter values of all versions in one form, read once a frame for all rules about them.
 
 Decides what the fields that are left out stand for, and what a value is in the base unit of its kind. Refuses to say
-whether that makes sense. What was read is kept until the message is answered, and no longer.
+whether that makes sense. What values say besides their numbers, a station says the same way again and again: it is
+worked out once for all (FORMS_KEPT, LAYOUTS_KEPT), and rules may do likewise by layout.
 
 Source: OCPP 1.6 edition 2 sections 7.33 and 7.43; OCPP 2.0.1 and 2.1 Part 2, MeterValueType and SampledValueType.
 """
@@ -11,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
-from ocpp_proxy.core.frame import Frame
-from ocpp_proxy.core.payload import integer, kept, member, moment_us, numeral, objects, text
+from ocpp_proxy.core.payload import LONGEST_KEPT, integer, member, moment_us, numeral, objects
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import answer, learn
 
 METERED = ("MeterValues", "StopTransaction", "TransactionEvent")
 REGISTER = "Energy.Active.Import.Register"
@@ -30,113 +30,165 @@ UNITS: Mapping[str, tuple[str, Decimal]] = {name.casefold(): (base, Decimal(fact
     ("W", "W", 1), ("kW", "W", 1000), ("VA", "VA", 1), ("kVA", "VA", 1000), ("var", "var", 1), ("kvar", "var", 1000),
     ("A", "A", 1), ("mA", "A", "0.001"), ("V", "V", 1), ("kV", "V", 1000), ("Percent", "Percent", 1),
 )}
+ENERGY = frozenset(("Wh", "varh", "VAh"))
 FARTHEST = 12  # powers of ten of a value's last digit and of multipliers: what is beyond is nobody's meter
+FORMS_KEPT = 1024
+LAYOUTS_KEPT = 256
+_ONE = Decimal(1)
+
+Series: TypeAlias = "tuple[str, str | None, str]"  # measurand, phase and location make one a row of values
 
 
-class Sample(NamedTuple):
-    """One sampled value. `unit` and `phase`: as said, None where nothing is said; `value`: None where it is signed data
-    or no number; `base`: in `base_unit`, with `step` the worth of its last digit; `fields`: as on the wire."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """What a sampled value says of itself besides its number. `unit`, `phase`: as said, None where nothing is said;
+    `scale`: how much in `base_unit` a 1 is, None where that is beyond FARTHEST; `signed`: it is no number but signed
+    data; `short`: something is left out for which there is a default."""
 
     measurand: str
     context: str
     location: str
     phase: str | None
     unit: str | None
-    value: Decimal | None
-    base: Decimal | None
     base_unit: str | None
-    step: Decimal
-    at_us: int | None
-    pointer: str
-    fields: Mapping[str, Any]
-
-    @property
-    def series(self) -> tuple[str, str | None, str]:
-        """What makes it one of a row of values: measurand, phase and location."""
-        return self.measurand, self.phase, self.location
+    scale: Decimal | None
+    signed: bool
+    short: bool
+    series: Series
 
     @property
     def is_register(self) -> bool:
-        return self.measurand.endswith(".Register")
+        """Whether it is the reading of a meter that only counts up."""
+        return self.measurand.endswith(".Register") and self.base_unit in ENERGY
 
     @property
     def is_energy(self) -> bool:
         return self.measurand.startswith("Energy.")
 
 
+class Layout:
+    """The forms of the values of one moment, in their order. There is one of each, as long as it is kept."""
+
+    __slots__ = ("contexts", "forms", "registers", "signed")
+
+    def __init__(self, forms: tuple[Form, ...]) -> None:
+        self.forms = forms
+        self.contexts = frozenset(form.context for form in forms)
+        self.registers = tuple(at for at, form in enumerate(forms) if form.is_register)
+        self.signed = any(form.signed for form in forms)
+
+
+class Sample(NamedTuple):
+    """One sampled value. `value`: None where it is signed data or no number; `base`: in the base unit; `fields`: as on
+    the wire; `within` and `number`: the pointer to its moment, and its place there."""
+
+    form: Form
+    value: Decimal | None
+    base: Decimal | None
+    fields: Mapping[str, Any]
+    at_us: int | None
+    within: str
+    number: int
+
+    @property
+    def pointer(self) -> str:
+        return f"{self.within}/sampledValue/{self.number}"
+
+    @property
+    def step(self) -> Decimal:
+        """The worth of the value's last digit, in the base unit."""
+        return worth(self.value, self.form.scale) if self.value is not None and self.form.scale is not None else _ONE
+
+
 class Reading(NamedTuple):
-    """The values of one moment, `at_us` in UTC microseconds, None where it cannot be read."""
+    """The values of one moment, `at_us` in UTC microseconds, None where it cannot be read. `numeric`: each of them is a
+    number."""
 
     at_us: int | None
     pointer: str
     samples: tuple[Sample, ...]
-
-
-@dataclass(slots=True)
-class _Read:
-    """The readings of the frame that is being judged."""
-
-    frame: Frame | None = None
-    readings: tuple[Reading, ...] = ()
+    layout: Layout
+    numeric: bool
 
 
 def readings(now: Now) -> tuple[Reading, ...]:
     """Those of the message, in its order."""
-    book = now.session.book(_Read)
-    if book.frame is None or book.frame is not now.frame:
-        book.frame, book.readings = now.frame, tuple(_read(now))
-    return book.readings
+    return now.once(_read)
 
 
 def samples(now: Now) -> Iterator[Sample]:
     return (sample for reading in readings(now) for sample in reading.samples)
 
 
-@learn(answer(*METERED))
-def forget(now: Now) -> None:
-    """All have heard of the message by now."""
-    book = now.session.book(_Read)
-    book.frame, book.readings = None, ()
-
-
-def _read(now: Now) -> Iterator[Reading]:
+def _read(now: Now) -> tuple[Reading, ...]:
     name = "transactionData" if now.action == "StopTransaction" else "meterValue"
-    one_of = _sample_16 if now.version == "1.6" else _sample_2x
+    form_in = _form_16 if now.version == "1.6" else _form_2x
+    found = []
     for place, value in objects(now.request, name):
         at_us, pointer = moment_us(value, "timestamp"), f"/{name}/{place}"
-        yield Reading(at_us, pointer, tuple(
-            one_of(fields, at_us, f"{pointer}/sampledValue/{number}")
-            for number, fields in objects(value, "sampledValue")
-        ))  # fmt: skip
+        taken = tuple([_sample(form_in(fields), fields, at_us, pointer, number)
+                       for number, fields in objects(value, "sampledValue")])  # fmt: skip
+        layout, numeric = _layout(tuple([one.form for one in taken])), None not in [one.value for one in taken]
+        found.append(Reading(at_us, pointer, taken, layout, numeric))
+    return tuple(found)
 
 
-def _sample_16(fields: Mapping[str, Any], at_us: int | None, pointer: str) -> Sample:
-    value = numeral(member(fields, "value")) if text(fields, "format") != "SignedData" else None
-    return _sample(fields, at_us, pointer, kept(fields, "unit"), value, 0)
+_layout = lru_cache(maxsize=LAYOUTS_KEPT)(Layout)
 
 
-def _sample_2x(fields: Mapping[str, Any], at_us: int | None, pointer: str) -> Sample:
-    unit = member(fields, "unitOfMeasure")
+def _sample(form: Form, fields: Mapping[str, Any], at_us: int | None, within: str, number: int) -> Sample:
+    value = numeral(fields.get("value")) if not form.signed else None
+    scale = form.scale
+    base = value if value is None or scale is _ONE else value * scale if scale is not None else None
+    return Sample(form, value, base, fields, at_us, within, number)
+
+
+_FORMS: dict[tuple[Any, ...], Form] = {}  # by the words of the value
+
+
+def _form_16(fields: Mapping[str, Any]) -> Form:
+    get = fields.get
+    return _form(get("measurand"), get("context"), get("location"), get("phase"), get("unit"), get("format"), 0)
+
+
+def _form_2x(fields: Mapping[str, Any]) -> Form:
+    get, unit = fields.get, fields.get("unitOfMeasure")
     power = integer(unit, "multiplier") or 0
-    return _sample(fields, at_us, pointer, kept(unit, "unit"), numeral(member(fields, "value")), power)
+    return _form(get("measurand"), get("context"), get("location"), get("phase"), member(unit, "unit"), None, power)
 
 
-def _sample(
-    fields: Mapping[str, Any], at_us: int | None, pointer: str, unit: str | None, value: Decimal | None, power: int
-) -> Sample:
-    measurand = kept(fields, "measurand") or REGISTER
-    said = unit or (DEFAULTS["unit"] if measurand.startswith("Energy.") else None)
-    base_unit, factor = UNITS.get(said.casefold(), (said, Decimal(1))) if said is not None else (None, Decimal(1))
-    base, step = None, Decimal(1)
-    if value is not None and abs(power) <= FARTHEST:
-        exponent = value.as_tuple().exponent
-        digit = min(max(exponent if isinstance(exponent, int) else 0, -FARTHEST), FARTHEST)
-        scale = factor.scaleb(power)
-        base, step = value * scale, scale.scaleb(digit)
-    return Sample(
-        measurand, kept(fields, "context") or DEFAULTS["context"], kept(fields, "location") or DEFAULTS["location"],
-        kept(fields, "phase"), unit, value, base, base_unit, step, at_us, pointer, fields,
-    )  # fmt: skip
+def _form(*words: Any) -> Form:
+    """`words`: measurand, context, location, phase, unit and format as on the wire, and the power of ten."""
+    try:
+        return _FORMS[words]
+    except (KeyError, TypeError):  # an object or a list where a text should be
+        pass
+    *said, power = words
+    form = _form_of(*(word[:LONGEST_KEPT] if isinstance(word, str) else None for word in said), power=power)
+    if all(word is None or (isinstance(word, str) and len(word) <= LONGEST_KEPT) for word in said):
+        if len(_FORMS) >= FORMS_KEPT:
+            _FORMS.clear()
+        _FORMS[words] = form
+    return form
+
+
+def _form_of(
+    measurand: str | None, context: str | None, location: str | None, phase: str | None, unit: str | None,
+    form: str | None, *, power: int,
+) -> Form:  # fmt: skip
+    name = measurand or REGISTER
+    said = unit or (DEFAULTS["unit"] if name.startswith("Energy.") else None)
+    base_unit, factor = UNITS.get(said.casefold(), (said, _ONE)) if said is not None else (None, _ONE)
+    scale = None if abs(power) > FARTHEST else factor.scaleb(power) if power else factor
+    where = location or DEFAULTS["location"]
+    return Form(name, context or DEFAULTS["context"], where, phase, unit, base_unit, _ONE if scale == 1 else scale,
+                form == "SignedData", None in (measurand, context, unit), (name, phase, where))
+
+
+def worth(value: Decimal, scale: Decimal) -> Decimal:
+    """That of the last digit of a value as told, in the base unit."""
+    exponent = value.as_tuple().exponent
+    return scale.scaleb(min(max(exponent if isinstance(exponent, int) else 0, -FARTHEST), FARTHEST))
 
 
 def about(value: Decimal, digits: int = 1) -> str:
@@ -145,8 +197,3 @@ def about(value: Decimal, digits: int = 1) -> str:
         return "0"
     rounded = round(value, digits - 1 - value.adjusted()).normalize()
     return f"{rounded:f}"
-
-
-def about_s(seconds: float) -> str:
-    """A time in seconds, likewise."""
-    return about(Decimal(str(seconds)), 1 if seconds < 10 else 2)
