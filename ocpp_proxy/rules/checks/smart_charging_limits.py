@@ -195,12 +195,13 @@ def _metered(now: Now) -> tuple[Transaction, Reading] | None:
 def _of_unit(reading: Reading, unit: str) -> Iterator[Sample]:
     """The values that a limit in this unit is about: at the outlet, and no current of a direct-current station, of
     which it is not said on which side it is meant."""
-    if unit == "A" and any(one.measurand == "Voltage" and one.base is not None and one.base > DIRECT_V
+    if unit == "A" and any(one.form.measurand == "Voltage" and one.base is not None and one.base > DIRECT_V
                            for one in reading.samples):
         return
     for sample in reading.samples:
-        if (sample.measurand == MEASURED[unit] and sample.location == "Outlet" and sample.base is not None
-                and sample.base_unit == unit and sample.phase != "N"):
+        form = sample.form
+        if (form.measurand == MEASURED[unit] and form.location == "Outlet" and form.base_unit == unit
+                and sample.base is not None and form.phase != "N"):
             yield sample
 
 
@@ -218,11 +219,11 @@ def _above(now: Now, transaction: Transaction, reading: Reading) -> Iterator[Hit
             continue
         for sample in _of_unit(reading, limit.unit):
             allowed = limit.value
-            if limit.unit == "A" and sample.phase is None and limit.phases != 1:
+            if limit.unit == "A" and sample.form.phase is None and limit.phases != 1:
                 allowed *= 3  # it may be the sum of all phases
             if sample.base is not None and sample.base > allowed * SHARE + SLACK[limit.unit]:
                 yield now.hit(
-                    f"{sample.measurand} is above the accepted limit of {limit.value.normalize():f} {limit.unit}",
+                    f"{sample.form.measurand} is above the accepted limit of {limit.value.normalize():f} {limit.unit}",
                     f"{sample.pointer}/value", seen=f"about {about(sample.base)} {limit.unit}", also=[limit.ref],
                     expected=f"at most {limit.value.normalize():f} {limit.unit}", connector=transaction.place,
                     transaction=transaction.id, case=None if limit.sure else "unsure")

@@ -75,20 +75,9 @@ class Profile(NamedTuple):
     pointer: str
 
 
-@dataclass(slots=True)
-class _Read:
-    """The profile in the message that is being judged, or in the one that it answers."""
-
-    ref: FrameRef | None = None
-    profile: Profile | None = None
-
-
 def profile_in(now: Now) -> Profile | None:
     """That of a SetChargingProfile or of a remote start."""
-    book, ref = now.session.book(_Read), now.call_ref
-    if book.ref != ref:
-        book.ref, book.profile = ref, _profile(now)
-    return book.profile
+    return now.once(_profile)
 
 
 def _profile(now: Now) -> Profile | None:
