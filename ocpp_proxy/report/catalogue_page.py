@@ -10,8 +10,9 @@ HEAD = """# The catalogue
 
 What a recording of OCPP traffic might be judged by was collected first, row by row, and then made into rules. Each row
 has a rule of its name, or one that answers for it under another name, or the reason why what passes the proxy cannot
-show it. `ocpp-proxy rules explain RULE` tells more of each; this page is what `ocpp-proxy rules list --coverage --format
-markdown` prints."""
+show it. `ocpp-proxy rules explain RULE` tells more of each.
+
+This page is what `ocpp-proxy rules list --coverage --format markdown` prints."""
 
 
 def lines(catalogue: Catalogue) -> Iterator[str]:

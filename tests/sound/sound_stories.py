@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ocpp_proxy.capture import Recorder
+from ocpp_proxy.capture import Recorder, open_capture
+from ocpp_proxy.clock import now
 from ocpp_proxy.core.finding import Finding
 from ocpp_proxy.core.frame import Version
+from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.core.record import Record
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
@@ -77,10 +80,30 @@ class Day:
 Story = Callable[[Day], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class Lived:
+    """`live`: what was found while it ran; `capture`: where it is on record; `began`: when its clock was set going."""
+
+    capture: Path
+    live: list[Finding]
+    began: Instant
+    scale: float
+
+    def records(self) -> Iterator[Record]:
+        """The records as if the day had taken its own time: the relay's clock runs like that of the payloads."""
+        with open_capture(self.capture) as capture:
+            for record in capture.records():
+                if record.at is not None:
+                    at_us = self.began.utc_us + round((record.at.utc_us - self.began.utc_us) * self.scale)
+                    record = replace(record, at=Instant(at_us, at_us * 1000))
+                yield record
+
+
 async def recorded(
     capture: Path, version: Version, behaviour: str, story: Story, *, scale: float, csms: Accepting | None = None
-) -> list[Finding]:
-    """Live through the story behind a real relay; what was found live. The capture is left at `capture`."""
+) -> Lived:
+    """Live through the story behind a real relay. The capture is left at `capture`."""
+    began = now()
     clock = ScaledClock(scale)
     pipeline = Pipeline(load_rules(), Schemas(load_schema), time_scale=scale)
     recorder = Recorder.create(capture, "sound", time_scale=scale, on_trouble=_fail)
@@ -98,7 +121,7 @@ async def recorded(
                 await day.passes(20)
         finally:
             await service.stop()
-    return pipeline.findings()
+    return Lived(capture, pipeline.findings(), began, scale)
 
 
 def _fail(text: str) -> None:
