@@ -74,6 +74,20 @@ def test_a_station_on_two_connectors_says_which():
     assert [one.place for one in taught.session.transactions.open] == [1]
 
 
+def test_transactions_that_share_a_number_are_told_apart_by_their_meters():
+    taught = Taught()
+    started(taught, 0, meterStart=700)
+    started(taught, 0, connectorId=2, meterStart=5000)
+    taught.call("StopTransaction", {"transactionId": 0, "meterStop": 900})
+    book = taught.session.transactions
+    assert [(one.place, one.mixed) for one in book.open] == [(2, True)]
+    assert (book.closed[0].place, book.closed[0].mixed) == (1, True)
+    taught.call("MeterValues", {"connectorId": 1, "transactionId": 0})
+    assert [one.place for one in book.open] == [2]
+    taught.call("MeterValues", {"connectorId": 3, "transactionId": 0})
+    assert [one.place for one in book.open] == [2, 3]
+
+
 def test_a_start_may_be_given_several_numbers():
     taught = Taught()
     started(taught, 7)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.occasion import FrameRef
-from ocpp_proxy.core.payload import kept, member, moment_us, text
+from ocpp_proxy.core.payload import folded, kept, member, moment_us, text
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.transactions import Transaction
 from ocpp_proxy.rules.checks.transactions16_past import (
@@ -37,6 +38,7 @@ PLUG_IN_S = 60.0      # what a driver may need on top of ConnectionTimeOut
 SAME_SWIPE_S = 600.0  # a refusal that is older need not be of this swipe
 STOPPING_S = 10.0     # from a swipe to the end of the transaction
 ACTIONS = ("StartTransaction", "StopTransaction", "Authorize")
+Kept = TypeVar("Kept")
 VALID = ("Accepted", "ConcurrentTx")  # section 3.5.2: ConcurrentTx is a valid tag that charges elsewhere
 
 # A tag that no card reader has read: MAC addresses (autocharge), contracts (plug and charge), words.
@@ -63,21 +65,17 @@ class Asked:
 
 @dataclass(slots=True)
 class Asks:
-    """`asked`: by folded token; `remote`: when the CSMS last asked to start with it. ASKED_KEPT of each are kept."""
+    """`asked`: by folded token; `remote`: when the CSMS last asked to start with it; `groups`: the group that it last
+    named for it, which it need not name each time. ASKED_KEPT of each are kept."""
 
     asked: dict[str, Asked] = field(default_factory=dict)
     remote: dict[str, float] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
 
 
 @learn(call("Authorize"))
 def asks(now: Now) -> None:
-    token = token_of(now)
-    if token is not None:
-        book = now.session.book(Asks).asked
-        book.pop(token, None)
-        book[token] = Asked(now.ref, now.time)
-        if len(book) > ASKED_KEPT:
-            del book[next(iter(book))]
+    _keep(now.session.book(Asks).asked, token_of(now), Asked(now.ref, now.time))
 
 
 @learn(answer("Authorize"))
@@ -96,11 +94,20 @@ def used(now: Now) -> None:
 
 @learn(call("RemoteStartTransaction", by="csms"))
 def asked_from_afar(now: Now) -> None:
-    token = token_of(now)
+    _keep(now.session.book(Asks).remote, token_of(now), now.time)
+
+
+@learn(answer(*ACTIONS))
+def grouped(now: Now) -> None:
+    group = folded(now.response, "idTagInfo", "parentIdTag")
+    if group:
+        _keep(now.session.book(Asks).groups, token_of(now), group)
+
+
+def _keep(book: dict[str, Kept], token: str | None, what: Kept) -> None:
     if token is not None:
-        book = now.session.book(Asks).remote
         book.pop(token, None)
-        book[token] = now.time
+        book[token] = what
         if len(book) > ASKED_KEPT:
             del book[next(iter(book))]
 
@@ -223,6 +230,8 @@ def auth_same_tag_stop(now: Now) -> Iterator[Hit]:
     asked = session.book(Asks).asked.get(transaction.token)
     if asked is None or asked.used or not transaction.start_time < asked.time <= now.time <= asked.time + STOPPING_S:
         return
+    if asked.status is not None and asked.status not in VALID:
+        return  # it can hardly have ended anything
     if not _at_the_station(now, since=asked.time - STOPPING_S) or token_of(now) not in (None, transaction.token):
         return
     if told_before(now, stamped_us(now), asked.time, STOPPING_S) or not whole_since(now, asked.time):
@@ -244,7 +253,9 @@ def auth_parent_stop(now: Now) -> Iterator[Hit]:
     if transaction.token in (None, stopper) or not _at_the_station(now, since=now.time - STOPPING_S):
         return
     asked = session.book(Asks).asked.get(stopper)
-    if (asked is not None and asked.time > since) or may_have_waited(now, stamped_us(now)):
+    if asked is not None and (asked.time > since or told_before(now, transaction.started_us, asked.time)):
+        return
+    if may_have_waited(now, stamped_us(now)):
         return
     if not whole_since(now, since) or session.links.offline_between(since, now.time):
         yield from now.unknown("the transaction was not seen from its start to its end")
@@ -267,11 +278,9 @@ def _at_the_station(now: Now, since: float) -> bool:
 
 
 def _one_group(session: Session, transaction: Transaction, stopper: str) -> bool:
-    first, second = session.tokens.get(transaction.token), session.tokens.get(stopper)
-    groups = (first.group if first is not None else None, second.group if second is not None else None)
-    if groups[0] is not None and groups[0] in (groups[1], stopper):
-        return True
-    return groups[1] is not None and groups[1] == transaction.token
+    groups = session.book(Asks).groups
+    first, second = groups.get(transaction.token or ""), groups.get(stopper)
+    return (first is not None and first in (second, stopper)) or (second is not None and second == transaction.token)
 
 
 def _group_may_be_known(session: Session, stopper: str) -> bool:

@@ -106,10 +106,10 @@ def start_stamped_late(now: Now) -> Iterator[Hit]:
 @check("tx-offline-timestamp", call("StopTransaction"))
 def stop_stamped_late(now: Now) -> Iterator[Hit]:
     one, ended_us = named(now), stamped_us(now)
-    if one is None or not one.open or ended_us is None:
+    if one is None or not one.open or one.started_us is None or ended_us is None:
         return
     status = _told_offline(now, one.place, OVER)
-    over_us = status.at_us if status is not None and (one.started_us or 0) <= (status.at_us or 0) else None
+    over_us = status.at_us if status is not None and one.started_us <= (status.at_us or 0) else None
     if status is not None and _stamped_since(now, ended_us, over_us):
         yield now.hit(f"StopTransaction bears a time after the connection was back, though the connector was "
                       f"{status.name} while offline", "/timestamp", connector=one.place, also=[status.ref])

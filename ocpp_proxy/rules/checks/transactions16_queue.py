@@ -22,6 +22,7 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     may_have_waited,
     offline_at,
     own_time,
+    time_of,
     whole_since,
 )
 from ocpp_proxy.rules.now import Deadline, Hit, Now
@@ -33,6 +34,7 @@ BILLED = QUEUED[:2]
 WAITING_KEPT = 32
 DONE_KEPT = 64
 JITTER_US = 10_000_000   # two connectors may note the same moment so far apart
+ROUNDING_S = 1.0         # times may be cut to whole seconds
 DRAINING_S = 30.0        # after an old message, others may follow
 MARGIN_S = 60.0          # for whatever else the station has to do before it sends again
 NEVER_S = 900.0          # how long to wait for it where the interval is not known
@@ -209,6 +211,12 @@ def order(now: Now) -> Iterator[Hit]:
     yield from _out_of_time(now, facts, book.newest)
 
 
+def _all_seen(now: Now, at_us: int | None) -> bool:
+    """Whether all attempts of a message are on record, as everything is since it was made."""
+    made = time_of(now, at_us)
+    return made is None or whole_since(now, made + ROUNDING_S)
+
+
 def _sent_again(now: Now, message: Message) -> Iterator[Hit]:
     """One that was overtaken had not been given up."""
     if message.overtaken is not None and not message.told and message.failure in (None, "error"):
@@ -228,7 +236,9 @@ def _overtaken(now: Now, older: Message) -> str | None:
     if older.failure == "unclear":
         return None
     failures = older.failures + older.doubtful + (older.failure is None)
-    if attempts is None or failures >= attempts or waited_s < (0 if older.failure else now.bounds.answer_fail_s):
+    if attempts is None or failures >= attempts or not _all_seen(now, older.at_us):
+        return None
+    if older.failure is None and waited_s < now.bounds.answer_fail_s:
         return None
     return f"has to be sent again, TransactionMessageAttempts being {attempts}"
 
@@ -296,8 +306,8 @@ def failed(now: Now) -> None:
 
 def _await_another(now: Now, failures: int, after_s: float, how: str) -> None:
     attempts, interval_s = _attempts(now), _interval_s(now)
-    if attempts is not None and failures >= attempts:
-        return
+    if failures >= (attempts if attempts is not None else 2) or not _all_seen(now, facts_of(now).at_us):
+        return  # it has been sent often enough, as far as is known
     wait_s = NEVER_S if interval_s is None else 2.0 * max(interval_s, 0) * failures
     now.later(after_s + wait_s + MARGIN_S, not_sent_again, key=facts_of(now).key, data=(how, attempts, now.time),
               place=place_of(now, call=True))

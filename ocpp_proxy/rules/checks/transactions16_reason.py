@@ -37,6 +37,7 @@ UNPLUGGED_INFO = "ev side disconnected"
 EVSIDE_KEY = "StopTransactionOnEVSideDisconnect"
 RESETS = {"Soft": "SoftReset", "Hard": "HardReset"}
 RESTARTS = frozenset(("PowerLoss", "Reboot", "SoftReset", "HardReset", "EmergencyStop", "Other"))
+BY_ITSELF = frozenset(("DeAuthorized", "EVDisconnected", "UnlockCommand", "SoftReset", "HardReset"))  # without a driver
 SUDDEN = frozenset(("PowerLoss", "Reboot", "EmergencyStop"))  # may happen whatever else does
 
 
@@ -49,11 +50,13 @@ class Event(NamedTuple):
 
 
 class Trigger(NamedTuple):
-    """Why a transaction seems to have ended: the reasons that fit, and what happened in words."""
+    """Why a transaction seems to have ended: what happened, in words, the reasons that are let pass, and those that
+    are meant."""
 
     event: Event
-    reasons: frozenset[str]
     what: str
+    reasons: frozenset[str]
+    meant: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -121,7 +124,7 @@ def stop_reason(now: Now) -> Iterator[Hit]:
         return
     latest = max(triggers, key=lambda trigger: trigger.event.time)
     shown = reason if told is not None else "Local, as none is given,"
-    yield now.hit(f"Reason {shown} although {latest.what}", "/reason", seen=told, expected=sorted(latest.reasons),
+    yield now.hit(f"Reason {shown} although {latest.what}", "/reason", seen=told, expected=list(latest.meant),
                   connector=one.place, also=[latest.event.ref])
 
 
@@ -134,7 +137,7 @@ def _triggers(now: Now, one: Transaction) -> Iterator[Trigger]:
         (book.unplugged.get(one.place or 0), "EVDisconnected", "the plug had been pulled out of the car"),
     ):
         if event is not None and now.time - event.time <= stop_s and event.time > one.start_time:
-            yield Trigger(event, frozenset((reason,)), what)
+            yield Trigger(event, what, frozenset((reason,)), (reason,))
     asked_to_restart = tuple(_reset(now, one, book.reset))
     yield from asked_to_restart or _restart(now, one)
     yield from _refusal(now, one)
@@ -148,19 +151,20 @@ def _reset(now: Now, one: Transaction, event: Event | None) -> Iterator[Trigger]
     back = now.session.registration.since
     if back is None or back < event.time:
         if now.time - event.time <= now.bounds.stop_s:
-            yield Trigger(event, frozenset((RESETS[event.kind],)), what)
+            yield Trigger(event, what, frozenset((RESETS[event.kind],)), (RESETS[event.kind],))
     elif now.time - back <= AFTER_BOOT_S and back - event.time <= now.bounds.boot_hard_s and one.last_time < back:
-        yield Trigger(event, RESTARTS - {"Other"}, what)
+        yield Trigger(event, what, RESTARTS - {"Other"}, (RESETS[event.kind],))
 
 
 def _refusal(now: Now, one: Transaction) -> Iterator[Trigger]:
     if one.confirmed is None or one.status in (None, "Accepted") or now.time - one.confirmed_time > REFUSAL_S:
         return
-    if told_before(now, one.started_us, one.start_time, FRESH_S):
+    online = not now.session.links.offline_between(one.confirmed_time - REFUSAL_S, now.time)
+    if not online or told_before(now, one.started_us, one.start_time, FRESH_S):
         return  # it waited in the queue, and may have been over
     if now.session.settings.flag("StopTransactionOnInvalidId") is not False:
-        yield Trigger(Event(one.confirmed, one.confirmed_time), frozenset(("DeAuthorized", "EVDisconnected")),
-                      f"StartTransaction had been answered {one.status}")
+        yield Trigger(Event(one.confirmed, one.confirmed_time), f"StartTransaction had been answered {one.status}",
+                      BY_ITSELF, ("DeAuthorized",))
 
 
 def _restart(now: Now, one: Transaction) -> Iterator[Trigger]:
@@ -175,7 +179,8 @@ def _restart(now: Now, one: Transaction) -> Iterator[Trigger]:
     if len(windows) > 1 and all(_booted(now, each) for each in windows):
         return
     if window.length_s <= now.bounds.boot_warn_s and window.from_time <= ended <= window.to_time:
-        yield Trigger(Event(last.call, window.from_time), RESTARTS, "the station had just restarted")
+        yield Trigger(Event(last.call, window.from_time), "the station had just restarted", RESTARTS,
+                      ("PowerLoss", "Reboot"))
 
 
 def _booted(now: Now, window: Window) -> bool:
