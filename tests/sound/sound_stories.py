@@ -156,6 +156,8 @@ async def day_16(day: Day) -> None:
     await _resets(day, "Soft", "Hard")
     await _offline(day)
     await _firmware_16(day)
+    if day.station.behaviour.name == "secured":
+        await _certificates(day, "CentralSystemRootCertificate")
     await day.passes(HEARTBEAT_S * 1.5)
 
 
@@ -310,6 +312,8 @@ async def day_2x(day: Day) -> None:
     await day.passes(5)
     await _remote_2x(day)
     await _lists_2x(day)
+    await _monitors_2x(day)
+    await _certificates(day, "CSMSRootCertificate")
     await _resets(day, "OnIdle", "Immediate")
     await _offline(day)
     await _firmware_2x(day)
@@ -399,6 +403,40 @@ async def _lists_2x(day: Day) -> None:
     await day.ask("GetCompositeSchedule", {"evseId": 1, "duration": 600})
     await day.ask("ClearChargingProfile", {"chargingProfileId": 1})
     await day.ask("ClearChargingProfile", {"chargingProfileId": 1})
+
+
+async def _monitors_2x(day: Day) -> None:
+    monitor = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}, "severity": 8,
+               "type": "Periodic", "value": 10}
+    before = day.so_far
+    told = await day.ask("SetVariableMonitoring", {"setMonitoringData": [monitor]})
+    if told["setMonitoringResult"][0]["status"] == "Accepted":
+        await day.heard("NotifyEvent", lambda event: event["eventData"][0]["trigger"] == "Periodic", before)
+    await day.ask("ClearVariableMonitoring", {"id": [1, 5]})
+    await day.passes(20)
+    data = {"ocppInterface": "Wireless0", "ocppTransport": "JSON", "messageTimeout": 30, "securityProfile": 1,
+            "ocppCsmsUrl": "wss://csms.example.com", "ocppVersion": "OCPP20"}
+    for slot in (2, 7):
+        await day.ask("SetNetworkProfile", {"configurationSlot": slot, "connectionData": data})
+    before = day.so_far
+    await day.ask("CustomerInformation", {"requestId": 1, "report": True, "clear": False})
+    await day.heard("NotifyCustomerInformation", after=before)
+    await day.ask("CustomerInformation", {"requestId": 2, "report": False, "clear": True})
+
+
+async def _certificates(day: Day, kind: str) -> None:
+    await day.ask("GetInstalledCertificateIds", {"certificateType": kind if day.station.version == "1.6" else [kind]})
+    await day.ask("InstallCertificate", {"certificateType": kind, "certificate": "no"})
+    await day.ask("InstallCertificate", {"certificateType": kind, "certificate": PEM})
+    await day.ask("GetInstalledCertificateIds", {"certificateType": kind if day.station.version == "1.6" else [kind]})
+    before = day.so_far
+    trigger = "SignChargePointCertificate" if day.station.version == "1.6" else "SignChargingStationCertificate"
+    action = "ExtendedTriggerMessage" if day.station.version == "1.6" else "TriggerMessage"
+    answer = await day.ask(action, {"requestedMessage": trigger})
+    if answer.get("status") == "Accepted":
+        await day.heard("SignCertificate", after=before)
+        await day.passes(5)
+        await day.ask("CertificateSigned", {"certificateChain": PEM})
 
 
 async def _firmware_2x(day: Day) -> None:

@@ -19,9 +19,10 @@ from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.rules.ruleset import RuleSet
 
-SCALE = 60.0
-# Half a second in which this machine does nothing is half a minute of a day.
-PATIENT = {"title": "A slow machine", "bounds": {"interval_s": 30, "status_s": 40, "trigger_s": 40}}
+SCALE = 40.0
+# A second in which this machine does nothing is most of a minute of a day.
+PATIENT = {"title": "A slow machine", "bounds": {"interval_s": 30, "status_s": 40, "trigger_s": 40,
+                                                 "answer_warn_s": 120, "answer_fail_s": 240}}
 DAYS: dict[str, tuple[str, str, Story, type[Accepting], float]] = {
     "1.6": ("1.6", "conformant", day_16, Often, SCALE),
     "1.6 secured": ("1.6", "secured", day_16, Often, SCALE),
