@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from ocpp_proxy.core.frame import Call, CallResult, Send, Version
 from ocpp_proxy.core.payload import integer, number, objects, text
+from ocpp_proxy.rules.checks.meter_samples import readings
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
 
@@ -161,7 +162,15 @@ _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
 @check("schema-meter-value-number", call("MeterValues", "StopTransaction"))
-def meter_value(now: Now) -> Iterator[Hit]:
+def meter_value(now: Now) -> Iterator[Hit] | None:
+    raw = now.frame.raw if now.frame is not None else b""
+    plain = raw.isascii() and b"\\" not in raw  # digits of other scripts are numbers too, but not to JSON
+    if plain and all(reading.numeric for reading in readings(now)):
+        return None
+    return _no_numbers(now)
+
+
+def _no_numbers(now: Now) -> Iterator[Hit]:
     name = "meterValue" if now.action == "MeterValues" else "transactionData"
     for place, reading in objects(now.request, name):
         for number_, sample in objects(reading, "sampledValue"):
@@ -205,25 +214,34 @@ _LEAST: Mapping[str, int] = {
 }  # fmt: skip
 
 
+def connectors_told(now: Now) -> int | None:
+    """How many connectors the station says that it has. (To be asked by `now.once`.)"""
+    return now.session.settings.integer("NumberOfConnectors")
+
+
 @check("schema-range-connector", call("MeterValues", "StartTransaction", "StatusNotification"),
        call(*(_LEAST.keys() - {"MeterValues", "StartTransaction", "StatusNotification"}), by="csms"))
-def connector_range(now: Now) -> Iterator[Hit]:
-    yield from _connector(now, now.request, _LEAST.get(now.action, 0))
+def connector_range(now: Now) -> Iterator[Hit] | None:
+    return _connector(now, now.request, _LEAST.get(now.action, 0))
 
 
 @check("schema-range-connector", answer("GetCompositeSchedule", by="csms"))
-def connector_answered(now: Now) -> Iterator[Hit]:
-    yield from _connector(now, now.response, 0)
+def connector_answered(now: Now) -> Iterator[Hit] | None:
+    return _connector(now, now.response, 0)
 
 
-def _connector(now: Now, where: Any, least: int) -> Iterator[Hit]:
-    found, most = integer(where, "connectorId"), now.session.settings.integer("NumberOfConnectors")
-    if found is None:
-        return
+def _connector(now: Now, where: Any, least: int) -> Iterator[Hit] | None:
+    found, most = integer(where, "connectorId"), now.once(connectors_told)
+    if found is None or (found >= least and (most is None or found <= most or most <= 0)):
+        return None
+    return _out_of_reach(now, found, least, most)
+
+
+def _out_of_reach(now: Now, found: int, least: int, most: int | None) -> Iterator[Hit]:
     if found < least:
         yield now.hit(f"{now.action} is about connector {found}", "/connectorId", seen=found,
                       expected=f"{least} or more")
-    elif most is not None and 0 < most < found:
+    else:
         yield now.hit(f"{now.action} is about connector {found}, and the station has {most} (NumberOfConnectors)",
                       "/connectorId", seen=found, expected=f"{least} to {most}")
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from ocpp_proxy.core.payload import integer, kept, objects, text
 from ocpp_proxy.rules.checks.meter_samples import (
@@ -129,11 +129,11 @@ def _may_lack_unit(form: Form) -> bool:
 
 # Phases
 
-_ZERO = Decimal(0)
-_LINES = frozenset(("L1", "L2", "L3"))
+_ZERO, _TENTH, _FIFTH = Decimal(0), Decimal("0.1"), Decimal("0.2")
+_LINES = ("L1", "L2", "L3")
 _PHASES: Mapping[str, frozenset[str]] = {
     "Voltage": frozenset(("L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1")),
-    **dict.fromkeys(("Current.Import", "Current.Export", "Current.Offered"), _LINES | {"N"}),
+    **dict.fromkeys(("Current.Import", "Current.Export", "Current.Offered"), frozenset((*_LINES, "N"))),
     **dict.fromkeys(("SoC", "Temperature", "RPM"), frozenset()),
 }  # fmt: skip
 
@@ -166,34 +166,30 @@ def _wrong_phases(now: Now) -> Iterator[Hit]:
 LEAST_W = 1000  # below, rounding and idle currents count for too much
 _NEUTRAL = {"L1": "L1", "L2": "L2", "L3": "L3", "L1-N": "L1", "L2-N": "L2", "L3-N": "L3"}
 
-Lines: TypeAlias = "tuple[tuple[int, str], ...]"  # which samples of a layout, of which phase
-
-
 class Parts(NamedTuple):
-    """What belongs together of a layout: the overall power, and the phases' power, or voltage and current."""
+    """What belongs together of a layout, by places in it: the overall power, the phases' power, and the phases' current
+    each with its voltage."""
 
-    whole: tuple[int, ...]
-    powers: Lines
-    volts: Lines
-    amperes: Lines
+    whole: int
+    powers: tuple[int, ...]
+    currents: tuple[tuple[int, int | None], ...]
 
 
 @lru_cache(maxsize=LAYOUTS_KEPT)
 def _parts(layout: Layout) -> tuple[Parts, ...]:
     places = dict.fromkeys((form.location, form.context) for form in layout.forms)
     found = [_parts_at(layout, place) for place in places]
-    return tuple(one for one in found if one.whole and (one.powers or one.amperes))
+    return tuple(one for one in found if one is not None)
 
 
-def _parts_at(layout: Layout, place: tuple[str, str]) -> Parts:
-    here = [(at, form) for at, form in enumerate(layout.forms) if (form.location, form.context) == place]
-
-    def lines(measurand: str) -> Lines:
-        return tuple((at, _NEUTRAL[form.phase]) for at, form in here
-                     if form.measurand == measurand and form.phase in _NEUTRAL)
-
-    whole = tuple(at for at, form in here if form.measurand == "Power.Active.Import" and form.phase is None)
-    return Parts(whole, lines("Power.Active.Import"), lines("Voltage"), lines("Current.Import"))
+def _parts_at(layout: Layout, place: tuple[str, str]) -> Parts | None:
+    here = {(form.measurand, _NEUTRAL.get(form.phase or "", form.phase)): at for at, form in enumerate(layout.forms)
+            if (form.location, form.context) == place}  # fmt: skip
+    whole = here.get(("Power.Active.Import", None))
+    powers = tuple(here[key] for line in _LINES if (key := ("Power.Active.Import", line)) in here)
+    currents = tuple((here[key], here.get(("Voltage", line))) for line in _LINES
+                     if (key := ("Current.Import", line)) in here)  # fmt: skip
+    return Parts(whole, powers, currents) if whole is not None and (powers or currents) else None
 
 
 @check("mv-phase-sum", CARRIERS)
@@ -205,27 +201,30 @@ def phase_sum(now: Now) -> list[Hit] | None:
 
 def _differs(now: Now, reading: Reading, parts: Parts) -> Hit | None:
     """Where not all three phases are told, the sum may be less."""
-    values = reading.samples
-    at = next((at for at in reversed(parts.whole) if values[at].base is not None), None)
-    whole = values[at].base if at is not None else None
-    if at is None or whole is None or whole < LEAST_W:
+    bases, share, what = reading.bases, _TENTH, "The phases' power adds"
+    whole = bases[parts.whole]
+    if whole is None or whole < LEAST_W:
         return None
-    lines, share, what = _values(values, parts.powers), Decimal("0.1"), "The phases' power adds"
+    lines = [watts for at in parts.powers if (watts := bases[at]) is not None]
     if not lines:
-        volts, amperes = _values(values, parts.volts), _values(values, parts.amperes)
-        if not amperes or any(value and line not in volts for line, value in amperes.items()):
-            return None
-        lines = {line: volts.get(line, _ZERO) * value for line, value in amperes.items()}
-        share, what = Decimal("0.2"), "The phases' voltage times current adds"
-    total = sum(lines.values(), _ZERO)
-    if abs(total - whole) <= share * whole or (len(lines) < len(_LINES) and total < whole):
+        lines, share, what = _products(bases, parts), _FIFTH, "The phases' voltage times current adds"
+    total = sum(lines, _ZERO)
+    if not lines or (len(lines) < len(_LINES) and total < whole) or abs(total - whole) <= share * whole:
         return None
     return now.hit(f"{what} up to about {about(total / whole)} times the overall Power.Active.Import",
-                   f"{values[at].pointer}/value", transaction=None)
+                   f"{reading.pointer_to(parts.whole)}/value", transaction=None)
 
 
-def _values(values: tuple[Sample, ...], lines: Lines) -> dict[str, Decimal]:
-    return {line: value for at, line in lines if (value := values[at].base) is not None}
+def _products(bases: tuple[Decimal | None, ...], parts: Parts) -> list[Decimal]:
+    """Voltage times current of each phase, none at all where the voltage of one is not known."""
+    found = []
+    for at, volts_at in parts.currents:
+        amperes, volts = bases[at], bases[volts_at] if volts_at is not None else None
+        if amperes and volts is None:
+            return []
+        if amperes is not None:
+            found.append(amperes * (volts or _ZERO))
+    return found
 
 
 # Signed data

@@ -49,7 +49,7 @@ class Marks:
 def _marked(mark: Mark | None, reading: Reading, ref: FrameRef) -> Mark | None:
     """The mark with this reading."""
     at_us = reading.at_us
-    if at_us is None or not reading.samples:
+    if at_us is None or not reading.told:
         return mark
     if mark is None:
         mark = Mark(at_us, ref, at_us, ref)

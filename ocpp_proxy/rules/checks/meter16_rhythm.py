@@ -99,15 +99,17 @@ def sample_interval_s(now: Now) -> int | None:
 
 def _may_be_aligned(reading: Reading, aligned_s: int) -> bool:
     """Whether it says nothing of its context and is on the clock's time."""
-    if reading.at_us is None or any("context" in sample.fields for sample in reading.samples):
+    if reading.at_us is None or any("context" in fields for _, fields in reading.told):
         return False
     return off_clock_s(reading.at_us, aligned_s) <= CLOCK_SLACK_S
 
 
 def _may_be_triggered(now: Now) -> bool:
-    since = now.time - now.bounds.trigger_s
+    commands, since = now.session.commands, now.time - now.bounds.trigger_s
+    if not commands.recent or commands.recent[-1].time < since:
+        return False
     return any(command.status == "Accepted" and command.request.get("requestedMessage") == "MeterValues"
-               for command in now.session.commands.since(since, "TriggerMessage"))
+               for command in commands.since(since, "TriggerMessage"))
 
 
 def off_clock_s(at_us: int, interval_s: int) -> float:

@@ -79,7 +79,7 @@ def interval(now: Now) -> Iterable[Hit] | None:
 
 def _not_asked_for(now: Now, found: tuple[Reading, ...]) -> Iterator[Hit]:
     setting, recently = now.session.settings.find(INTERVAL), changed_since(now, INTERVAL, now.time - SETTLED_S)
-    said = any(sample.fields.get("context") == PERIODIC for one in found for sample in one.samples)
+    said = any(fields.get("context") == PERIODIC for one in found for _, fields in one.told)
     if said and not recently and not any(is_old(now, one.at_us) for one in found):
         yield now.hit(f"Periodic meter values, although {INTERVAL} is 0", f"{found[0].pointer}/sampledValue",
                       expected="none", also=[setting.source if setting is not None else None], transaction=None)

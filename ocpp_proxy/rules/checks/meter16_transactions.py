@@ -53,8 +53,6 @@ def _imports(layout: Layout) -> tuple[int, ...]:
     return tuple(at for at, form in enumerate(layout.forms) if form.series == SERIES and form.base_unit == "Wh")
 
 
-def _main_samples(now: Now) -> list[Sample]:
-    return [reading.samples[at] for reading in readings(now) for at in _imports(reading.layout)]
 
 
 @check("mv-register-vs-tx", call("MeterValues", "StopTransaction"))
@@ -69,7 +67,10 @@ def register_vs_tx(now: Now) -> Iterator[Hit] | None:
 
 
 def _is_above(now: Now, meter_start: Number | None) -> bool:
-    return meter_start is None or all(one.base is None or one.base >= meter_start for one in _main_samples(now))
+    if meter_start is None:
+        return True
+    bases = [reading.bases[at] for reading in readings(now) for at in _imports(reading.layout)]
+    return all(base is None or base >= meter_start for base in bases)
 
 
 def _against_meter(now: Now, owner: Owner, transaction: Transaction | None, *, stops: bool) -> Iterator[Hit]:
@@ -78,7 +79,7 @@ def _against_meter(now: Now, owner: Owner, transaction: Transaction | None, *, s
     if stops:
         stop = _meter(member(now.request, "meterStop"), moment_us(now.request, "timestamp"), now.ref)
     where = f"{REGISTER} in {'transactionData' if stops else 'MeterValues'}"
-    for sample in _main_samples(now):
+    for sample in (reading.sample(at) for reading in readings(now) for at in _imports(reading.layout)):
         found = _outside(where, sample, start, stop)
         if found is not None:
             yield now.hit(found[0], f"{sample.pointer}/value", expected="between meterStart and meterStop",
@@ -183,7 +184,7 @@ def after_stop(now: Now) -> Iterator[Hit] | None:
 
 def _taken_after(now: Now, transaction: Transaction, stopped_us: int) -> Iterator[Hit]:
     for reading in readings(now):
-        if reading.at_us is None or not reading.samples:
+        if reading.at_us is None or not reading.told:
             continue
         slack_us = END_US if all(one.context == END for one in reading.layout.forms) else SLACK_US
         if reading.at_us > stopped_us + slack_us:

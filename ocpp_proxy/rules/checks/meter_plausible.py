@@ -122,9 +122,8 @@ def _range(form: Form) -> tuple[Decimal, Decimal]:
 def plausible(now: Now) -> Iterator[Hit] | None:
     ratings = now.session.book(Ratings).known if now.version != "1.6" else {}
     for reading in readings(now):
-        values = reading.samples
         for at, least, most in _ranges(reading.layout):
-            value = values[at].base
+            value = reading.bases[at]
             if value is not None and (ratings or not least <= value <= most):
                 return _beyond(now, ratings)
     return None

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, kept, text
 from ocpp_proxy.core.station.transactions import Transaction
-from ocpp_proxy.rules.checks.meter_samples import METERED, Sample, Series, about, readings, worth
+from ocpp_proxy.rules.checks.meter_samples import METERED, Form, Series, about, readings, worth
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check, learn
 
@@ -85,27 +85,29 @@ def transaction_in(now: Now) -> Transaction | None:
     return now.session.transactions.find(name) if kind == TRANSACTION else None
 
 
-def levels(now: Now) -> tuple[tuple[Sample, Level], ...]:
-    """The registers in the message, in the order of their times. (To be asked by `now.once`.)"""
-    ref, found = now.ref, []
+class Register(NamedTuple):
+    """A register in the message."""
+
+    form: Form
+    level: Level
+    pointer: str
+
+
+def registers(now: Now) -> tuple[Register, ...]:
+    """Those in the message, in the order of their times. (To be asked by `now.once`.)"""
+    found, ref = [], now.ref
     for reading in readings(now):
-        if reading.at_us is None:
-            continue
         for at in reading.layout.registers:
-            sample = reading.samples[at]
-            if sample.base is not None and sample.value is not None and sample.form.scale is not None:
-                level = Level(sample.base, reading.at_us, ref, sample.value, sample.form.scale)
-                found.append((sample, level))
-    return tuple(sorted(found, key=_time)) if len(found) > 1 else tuple(found)
+            form, value, base = reading.layout.forms[at], reading.values[at], reading.bases[at]
+            if reading.at_us is not None and value is not None and base is not None and form.scale is not None:
+                level = Level(base, reading.at_us, ref, value, form.scale)
+                found.append(Register(form, level, f"{reading.pointer_to(at)}/value"))
+    return tuple(sorted(found, key=lambda one: one.level.at_us)) if len(found) > 1 else tuple(found)
 
 
-def _time(found: tuple[Sample, Level]) -> int:
-    return found[1].at_us
-
-
-def is_news(sample: Sample, known: Mapping[Series, Level]) -> bool:
+def is_news(form: Form, known: Mapping[Series, Level]) -> bool:
     """What the transaction began with, once it is known, is none: some stations tell it again and again."""
-    return sample.form.context != "Transaction.Begin" or sample.form.series not in known
+    return form.context != "Transaction.Begin" or form.series not in known
 
 
 def fallen(before: Level, level: Level) -> Decimal | None:
@@ -120,10 +122,10 @@ def fallen(before: Level, level: Level) -> Decimal | None:
 
 @check("mv-register-monotonic", call(*METERED))
 def monotonic(now: Now) -> Iterator[Hit] | None:
-    found = now.once(levels)
+    found = now.once(registers)
     known, latest = now.session.book(Registers).of(now.once(owner_in)), dict[Series, Level]()
-    for sample, level in found:
-        series = sample.form.series
+    for form, level, _ in found:
+        series = form.series
         before = known.get(series)
         if (before is not None and level.base < before.base) or level.base < latest.get(series, level).base:
             return _falls(now, found, known)
@@ -131,12 +133,12 @@ def monotonic(now: Now) -> Iterator[Hit] | None:
     return None
 
 
-def _falls(now: Now, found: tuple[tuple[Sample, Level], ...], known: Mapping[Series, Level]) -> Iterator[Hit]:
+def _falls(now: Now, found: tuple[Register, ...], known: Mapping[Series, Level]) -> Iterator[Hit]:
     latest = dict[Series, Level]()
     said = set[Series]()
-    for sample, level in found:
-        series = sample.form.series
-        if not is_news(sample, known):
+    for form, level, pointer in found:
+        series = form.series
+        if not is_news(form, known):
             continue
         before = [one for one in (latest.get(series), known.get(series)) if one is not None]
         falls = [(by, one) for one in before if (by := fallen(one, level)) is not None]
@@ -145,10 +147,9 @@ def _falls(now: Now, found: tuple[tuple[Sample, Level], ...], known: Mapping[Ser
             continue
         said.add(series)
         by, one = max(falls, key=lambda fall: fall[0])
-        form = sample.form
         phase = f" of {form.phase}" if form.phase is not None else ""
         yield now.hit(f"{form.measurand}{phase} has gone down by about {about(by)} {form.base_unit}",
-                      f"{sample.pointer}/value", expected="not less than before", also=[one.ref],
+                      pointer, expected="not less than before", also=[one.ref],
                       case="little" if by <= LITTLE_WH else None)
 
 
@@ -156,14 +157,13 @@ def _falls(now: Now, found: tuple[tuple[Sample, Level], ...], known: Mapping[Ser
 def remember(now: Now) -> None:
     if now.injected:
         return
-    if found := now.once(levels):
+    if found := now.once(registers):
         known = now.session.book(Registers).claim(now.once(owner_in))
-        for sample, level in found:
-            before = known.get(sample.form.series)
-            if before is None and len(known) >= SERIES_KEPT:
-                continue
-            if before is None or (level.at_us > before.at_us and sample.form.context != "Transaction.Begin"):
-                known[sample.form.series] = level
+        for form, level, _ in found:
+            before = known.get(form.series)
+            newer = before is not None and level.at_us > before.at_us and is_news(form, known)
+            if newer or (before is None and len(known) < SERIES_KEPT):
+                known[form.series] = level
     if now.action == "StopTransaction":
         transaction = now.session.transactions.find(integer(now.request, "transactionId"))
         _new_stretch(now, transaction.place if transaction is not None else None)

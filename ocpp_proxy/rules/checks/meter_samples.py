@@ -9,13 +9,13 @@ Source: OCPP 1.6 edition 2 sections 7.33 and 7.43; OCPP 2.0.1 and 2.1 Part 2, Me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from ocpp_proxy.core.payload import LONGEST_KEPT, integer, member, moment_us, numeral, objects
+from ocpp_proxy.core.payload import LONGEST_KEPT, integer, items, member, moment_us, numeral, objects
 from ocpp_proxy.rules.now import Now
 
 METERED = ("MeterValues", "StopTransaction", "TransactionEvent")
@@ -34,6 +34,8 @@ ENERGY = frozenset(("Wh", "varh", "VAh"))
 FARTHEST = 12  # powers of ten of a value's last digit and of multipliers: what is beyond is nobody's meter
 FORMS_KEPT = 1024
 LAYOUTS_KEPT = 256
+NUMBERS_KEPT = 1024
+USUAL = 16  # digits of a number that is kept
 _ONE = Decimal(1)
 
 Series: TypeAlias = "tuple[str, str | None, str]"  # measurand, phase and location make one a row of values
@@ -80,19 +82,14 @@ class Layout:
 
 class Sample(NamedTuple):
     """One sampled value. `value`: None where it is signed data or no number; `base`: in the base unit; `fields`: as on
-    the wire; `within` and `number`: the pointer to its moment, and its place there."""
+    the wire."""
 
     form: Form
     value: Decimal | None
     base: Decimal | None
-    fields: Mapping[str, Any]
     at_us: int | None
-    within: str
-    number: int
-
-    @property
-    def pointer(self) -> str:
-        return f"{self.within}/sampledValue/{self.number}"
+    pointer: str
+    fields: Mapping[str, Any]
 
     @property
     def step(self) -> Decimal:
@@ -101,14 +98,30 @@ class Sample(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The values of one moment, `at_us` in UTC microseconds, None where it cannot be read. `numeric`: each of them is a
-    number."""
+    """The values of one moment, `at_us` in UTC microseconds, None where it cannot be read. `values` and `bases`: as of
+    a Sample, in the order of the layout; `told`: what is on the wire, with its place there; `numeric`: each of them is
+    a number."""
 
     at_us: int | None
     pointer: str
-    samples: tuple[Sample, ...]
     layout: Layout
+    values: tuple[Decimal | None, ...]
+    bases: tuple[Decimal | None, ...]
+    told: tuple[tuple[int, Mapping[str, Any]], ...]
     numeric: bool
+
+    @property
+    def samples(self) -> Iterator[Sample]:
+        return map(self.sample, range(len(self.told)))
+
+    def sample(self, at: int) -> Sample:
+        """That of a place in the layout. Not to be made of each value: rules that look for something have the layout
+        and the values."""
+        fields = self.told[at][1]
+        return Sample(self.layout.forms[at], self.values[at], self.bases[at], self.at_us, self.pointer_to(at), fields)
+
+    def pointer_to(self, at: int) -> str:
+        return f"{self.pointer}/sampledValue/{self.told[at][0]}"
 
 
 def readings(now: Now) -> tuple[Reading, ...]:
@@ -123,25 +136,31 @@ def samples(now: Now) -> Iterator[Sample]:
 def _read(now: Now) -> tuple[Reading, ...]:
     name = "transactionData" if now.action == "StopTransaction" else "meterValue"
     form_in = _form_16 if now.version == "1.6" else _form_2x
-    found = []
-    for place, value in objects(now.request, name):
-        at_us, pointer = moment_us(value, "timestamp"), f"/{name}/{place}"
-        taken = tuple([_sample(form_in(fields), fields, at_us, pointer, number)
-                       for number, fields in objects(value, "sampledValue")])  # fmt: skip
-        layout, numeric = _layout(tuple([one.form for one in taken])), None not in [one.value for one in taken]
-        found.append(Reading(at_us, pointer, taken, layout, numeric))
-    return tuple(found)
+    return tuple([_reading(value, f"/{name}/{place}", form_in) for place, value in objects(now.request, name)])
+
+
+def _reading(value: Any, pointer: str, form_in: Callable[[Mapping[str, Any]], Form]) -> Reading:
+    told = [(place, one) for place, one in enumerate(items(value, "sampledValue")) if isinstance(one, dict)]
+    forms = [form_in(fields) for _, fields in told]
+    values = [_number(form, fields.get("value")) for form, (_, fields) in zip(forms, told, strict=True)]
+    bases = [number if number is None or form.scale is _ONE else _in_base(form, number)
+             for form, number in zip(forms, values, strict=True)]  # fmt: skip
+    return Reading(moment_us(value, "timestamp"), pointer, _layout(tuple(forms)), tuple(values), tuple(bases),
+                   tuple(told), None not in values)
+
+
+def _number(form: Form, told: Any) -> Decimal | None:
+    if form.signed:
+        return None
+    return _numeral(told) if isinstance(told, str) and len(told) <= USUAL else numeral(told)
+
+
+def _in_base(form: Form, number: Decimal) -> Decimal | None:
+    return number * form.scale if form.scale is not None else None
 
 
 _layout = lru_cache(maxsize=LAYOUTS_KEPT)(Layout)
-
-
-def _sample(form: Form, fields: Mapping[str, Any], at_us: int | None, within: str, number: int) -> Sample:
-    value = numeral(fields.get("value")) if not form.signed else None
-    scale = form.scale
-    base = value if value is None or scale is _ONE else value * scale if scale is not None else None
-    return Sample(form, value, base, fields, at_us, within, number)
-
+_numeral = lru_cache(maxsize=NUMBERS_KEPT)(numeral)  # voltages, idle currents and the like come again and again
 
 _FORMS: dict[tuple[Any, ...], Form] = {}  # by the words of the value
 
