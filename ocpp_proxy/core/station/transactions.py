@@ -187,9 +187,11 @@ def _of_16(now: Occasion, place: int | None) -> Transaction | None:
     if known is None:
         return None
     book = now.session.transactions
-    transaction = _meant(book, known, place, number(now.request, "meterStop")) or book.find(known)
+    transaction = _meant(book, known, place, number(now.request, "meterStop")) or book.closed.get(known)
     if transaction is not None and known <= 0 and place not in (None, transaction.place):
         transaction = None  # another that shares the id
+    if transaction is None and known > 0:
+        transaction = book.find(known)
     if transaction is None and known != UNKNOWN:
         transaction = book.begin(Transaction(known, place))
     if transaction is not None and transaction.place is None:
