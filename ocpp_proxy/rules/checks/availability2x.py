@@ -31,6 +31,7 @@ CHANGES: Mapping[str, str] = {"Inoperative": AVAILABLE, "Operative": UNAVAILABLE
 ALREADY: Mapping[str, frozenset[str]] = {
     "Inoperative": frozenset((UNAVAILABLE,)), "Operative": frozenset((AVAILABLE, OCCUPIED, RESERVED)),
 }  # fmt: skip
+FREE = frozenset((AVAILABLE, UNAVAILABLE, "Faulted"))
 ROUNDS = 6  # so often a busy station is given more time
 
 
@@ -135,7 +136,7 @@ def _already(now: Now, place: Place, kind: str, places: list[Place]) -> bool:
 
 def _idle(now: Now, places: list[Place]) -> bool:
     told = [relied_on(now, one) for one in places]
-    free = all(one is not None and one.name != OCCUPIED and one.time < now.called_time for one in told)
+    free = all(one is not None and one.name in FREE and one.time < now.called_time for one in told)
     return free and not any(stories(now).running()) and not now.session.transactions.open
 
 
