@@ -61,8 +61,8 @@ class Handshake:
 @dataclass(slots=True)
 class Links:
     """`open`: by connection, the newest last; `offline_since`: time and UTC microseconds of the end of the last
-    connection, None while there is one or none was seen yet; `lost_by`: how that one ended; `since`: when the station was
-    first heard of; `hole_time`: when something of it was last found missing, or could not be read."""
+    connection, None while there is one or none was seen yet; `lost_by`: how that one ended; `since`: when the station
+    was first heard of; `hole_time`: when something of it was last found missing, or could not be read."""
 
     open: dict[str, Link] = field(default_factory=dict)
     windows: deque[Window] = field(default_factory=lambda: deque(maxlen=WINDOWS_KEPT))
@@ -99,10 +99,14 @@ class Links:
 
     def offline_at(self, at_us: int) -> Window | None:
         """The time offline that this moment (UTC microseconds) lies in."""
+        if not self.windows:
+            return None
         return next((window for window in self.windows if window.from_us <= at_us <= window.to_us), None)
 
     def offline_between(self, from_time: float, to_time: float) -> bool:
         """Whether the station was offline at some time between these (seconds of the capture's clock)."""
         if self.offline_since is not None and self.offline_since[0] < to_time:
             return True
+        if not self.windows or self.windows[-1].to_time <= from_time:
+            return False
         return any(window.from_time < to_time and window.to_time > from_time for window in self.windows)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, kept, moment_us, text
+from ocpp_proxy.rules.checks.content import connectors_told
 from ocpp_proxy.rules.checks.transactions16_past import LONGEST_US, whole_since, within
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check, learn
@@ -44,8 +45,7 @@ CAUSES = ("CancelReservation", "ChangeAvailability", "ClearChargingProfile", "Re
           "RemoteStopTransaction", "ReserveNow", "Reset", "SetChargingProfile", "UnlockConnector")  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """A status as told. `at_us`: when it began by the station's clock, or None; `sent_us`: when it passed the proxy;
     `old`: it began before the connection did, so that the station may have told it to nobody but now."""
 
@@ -71,12 +71,9 @@ class Line:
 
 @dataclass(slots=True)
 class Lines:
-    """By connector; up to LINES_KEPT of them. `read`, `changed`: what the message `ref` says, which many rules ask."""
+    """By connector; up to LINES_KEPT of them."""
 
     known: dict[int, Line] = field(default_factory=dict)
-    ref: FrameRef | None = None
-    read: tuple[int, Told] | None = None
-    changed: Change | None = None
 
     def last(self, connector: int | None) -> Told | None:
         line = self.known.get(connector) if connector is not None else None
@@ -96,21 +93,11 @@ def lines(now: Now) -> Lines:
     return now.session.book(Lines)
 
 
+# Both to be asked by `now.once`.
+
+
 def told_in(now: Now) -> tuple[int, Told] | None:
     """The connector and its status in a StatusNotification that can be read; None also where it was injected."""
-    book = lines(now)
-    if book.ref != now.ref:
-        book.ref, book.read = now.ref, _told_in(now)
-        book.changed = _change(now, *book.read) if book.read is not None else None
-    return book.read
-
-
-def change(now: Now) -> Change | None:
-    """The change of status that a StatusNotification tells of, where there is one and it is certain."""
-    return lines(now).changed if told_in(now) is not None else None
-
-
-def _told_in(now: Now) -> tuple[int, Told] | None:
     number, name = integer(now.request, "connectorId"), text(now.request, "status")
     if number is None or name is None or now.injected or now.version != V16:
         return None
@@ -119,7 +106,12 @@ def _told_in(now: Now) -> tuple[int, Told] | None:
                         is_old(now, at_us))  # fmt: skip
 
 
-def _change(now: Now, number: int, one: Told) -> Change | None:
+def change(now: Now) -> Change | None:
+    """The change of status that a StatusNotification tells of, where there is one and it is certain."""
+    read = now.once(told_in)
+    if read is None:
+        return None
+    number, one = read
     line = lines(now).known.get(number)
     last = line.last if line is not None else None
     if line is None or last is None or last.name == one.name or one.old or last.old or is_behind(one, last):
@@ -131,10 +123,10 @@ def is_old(now: Now, at_us: int | None) -> bool:
     """Whether what has come now was at a time before the connection, as far as the clocks agree."""
     if at_us is None:
         return False
-    link = now.link
-    opened = link.opened if link is not None else None
-    before = opened is not None and within(opened.at.utc_us - at_us, LONGEST_US)
-    return before or now.session.links.offline_at(at_us) is not None
+    opened = now.link.opened if now.link is not None else None
+    if opened is not None and within(opened.at.utc_us - at_us, LONGEST_US):
+        return True
+    return now.session.links.offline_at(at_us) is not None
 
 
 def booted_since(now: Now, time: float) -> bool:
@@ -170,7 +162,7 @@ def minimum_s(now: Now) -> int | None:
 
 @learn(call("StatusNotification"))
 def remember(now: Now) -> None:
-    read = told_in(now)
+    read = now.once(told_in)
     if read is None:
         return
     book, (number, one) = lines(now), read
@@ -216,29 +208,30 @@ def ways(before: str, after: str, most: int = HIDDEN_MOST) -> tuple[str, ...] | 
 
 
 @check("status-transition", call("StatusNotification"))
-def transition(now: Now) -> Iterator[Hit]:
-    changed = change(now)
-    if changed is None:
-        return
-    number, _, last, one = changed
-    if number == 0 or last.name not in TRANSITIONS or one.name not in TRANSITIONS:
-        return
+def transition(now: Now) -> Iterator[Hit] | None:
+    changed = now.once(change)
+    if changed is None or changed.number == 0:
+        return None
+    before, after = changed.last.name, changed.one.name
+    if before not in TRANSITIONS or after not in TRANSITIONS or after in TRANSITIONS[before]:
+        return None
+    return _no_transition(now, changed.last, changed.one)
+
+
+def _no_transition(now: Now, last: Told, one: Told) -> Iterator[Hit]:
     way = ways(last.name, one.name)
-    if way == ():
-        return
     hidden = f"; legal by way of {' and '.join(way)}, if that was too short to be told" if way else ""
     yield now.hit(f"{last.name} is followed by {one.name}{hidden}", "/status", seen=one.name,
                   expected=sorted(TRANSITIONS[last.name]), case=None if way else "no-way", also=[last.ref])
 
 
 @check("status-flap", call("StatusNotification"))
-def flap(now: Now) -> Iterator[Hit]:
-    changed = change(now)
-    if changed is None:
-        return
-    if flaps(changed.line, now.time):
-        yield now.hit(f"More than {FLAP_CHANGES} changes of status within {FLAP_S / 60:g} minutes", "/status",
-                      expected=f"at most {FLAP_CHANGES}")
+def flap(now: Now) -> tuple[Hit, ...] | None:
+    changed = now.once(change)
+    if changed is None or not flaps(changed.line, now.time):
+        return None
+    return (now.hit(f"More than {FLAP_CHANGES} changes of status within {FLAP_S / 60:g} minutes", "/status",
+                    expected=f"at most {FLAP_CHANGES}"),)  # fmt: skip
 
 
 def flaps(line: Line, time: float) -> bool:
@@ -259,17 +252,19 @@ def caused(now: Now) -> None:
 
 
 @check("status-connector-range", call("StatusNotification", "StartTransaction", "MeterValues"))
-def beyond(now: Now) -> Iterator[Hit]:
-    number = integer(now.request, "connectorId")
-    most = now.session.settings.integer("NumberOfConnectors")
-    if number is None or now.version != V16:
-        return
+def beyond(now: Now) -> Iterator[Hit] | None:
+    number, most = integer(now.request, "connectorId"), now.once(connectors_told)
+    if number is None:
+        return None
     if most is None:
-        yield from now.unknown("NumberOfConnectors was not seen")
-    elif number > most > 0:
-        setting = now.session.settings.find("NumberOfConnectors")
-        yield now.hit(f"There is no connector {number}: NumberOfConnectors is {most}", "/connectorId", seen=number,
-                      expected=f"at most {most}", also=[setting.source if setting is not None else None])
+        return now.unknown("NumberOfConnectors was not seen")
+    return _beyond(now, number, most) if number > most > 0 else None
+
+
+def _beyond(now: Now, number: int, most: int) -> Iterator[Hit]:
+    setting = now.session.settings.find("NumberOfConnectors")
+    yield now.hit(f"There is no connector {number}: NumberOfConnectors is {most}", "/connectorId", seen=number,
+                  expected=f"at most {most}", also=[setting.source if setting is not None else None])
 
 
 @check("status-connector-range", answer("BootNotification"))

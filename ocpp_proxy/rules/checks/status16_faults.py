@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ocpp_proxy.rules.checks.outbox import unsettled
-from ocpp_proxy.rules.checks.status16 import IN_SESSION, Told, change, unseen_since
+from ocpp_proxy.rules.checks.status16 import IN_SESSION, Change, Told, change, unseen_since
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import call, check
 
@@ -19,16 +19,18 @@ UNNAMED = frozenset(("NoError", "OtherError"))
 
 
 @check("status-fault-recovery", call("StatusNotification"))
-def recovered(now: Now) -> Iterator[Hit]:
-    changed = change(now)
-    if changed is None:
-        return
-    number, line, last, one = changed
-    before = line.fault_from
-    if number == 0 or last.name != "Faulted" or before is None or before.name == one.name:
-        return
-    if unseen_since(now, before.time):
-        return
+def recovered(now: Now) -> Iterator[Hit] | None:
+    changed = now.once(change)
+    before = changed.line.fault_from if changed is not None else None
+    if changed is None or before is None or changed.number == 0 or changed.last.name != "Faulted":
+        return None
+    if before.name == changed.one.name or unseen_since(now, before.time):
+        return None
+    return _back_elsewhere(now, changed, before)
+
+
+def _back_elsewhere(now: Now, changed: Change, before: Told) -> Iterator[Hit]:
+    number, _, last, one = changed
     sentence = f"Back from Faulted at {one.name}, having been {before.name} before"
     if before.name in IN_SESSION:
         transaction = now.session.transactions.on(number)
@@ -65,13 +67,14 @@ def still_open(now: Now, deadline: Deadline) -> Iterator[Hit]:
 
 
 @check("status-timeout-faulted", call("StatusNotification"))
-def timed_out(now: Now) -> Iterator[Hit]:
-    changed = change(now)
-    if changed is None:
-        return
-    number, _, last, one = changed
-    if number == 0 or last.name != "Preparing" or one.name != "Faulted" or one.error not in UNNAMED:
-        return
+def timed_out(now: Now) -> Iterator[Hit] | None:
+    changed = now.once(change)
+    if changed is None or changed.one.name != "Faulted" or changed.last.name != "Preparing" or changed.number == 0:
+        return None
+    return _timed_out(now, changed.last, changed.one) if changed.one.error in UNNAMED else None
+
+
+def _timed_out(now: Now, last: Told, one: Told) -> Iterator[Hit]:
     timeout_s = now.session.settings.integer("ConnectionTimeOut")
     if timeout_s is None:
         yield from now.unknown("ConnectionTimeOut was not seen")

@@ -91,11 +91,15 @@ def _allows_nothing(profile: Any) -> bool:
 
 
 @check("status-suspended-precedence", call("StatusNotification"))
-def suspended(now: Now) -> Iterator[Hit]:
-    changed = change(now)
+def suspended(now: Now) -> Iterator[Hit] | None:
+    changed = now.once(change)
     if changed is None or changed.number == 0 or changed.one.name != "SuspendedEV":
-        return
-    number, book = changed.number, now.session.book(Profiles)
+        return None
+    return _at_zero(now, changed.number)
+
+
+def _at_zero(now: Now, number: int) -> Iterator[Hit]:
+    book = now.session.book(Profiles)
     own = book.governing("TxProfile", number) or book.governing("TxDefaultProfile", number)
     for profile in (own, book.governing("ChargePointMaxProfile", 0)):
         if profile is not None and profile.nothing:

@@ -37,25 +37,34 @@ def clock_set(now: Now) -> None:
 
 @learn(call("StatusNotification"))
 def lagged(now: Now) -> None:
-    read, book = told_in(now), now.session.book(Lags)
+    read, book = now.once(told_in), now.session.book(Lags)
     if read is None:
         return
-    line = lines(now).known.get(read[0])
-    if line is not None and line.late is not None and line.late.ref == now.ref:
+    line, before_us = lines(now).known.get(read[0]), book.least_us
+    if line is not None and line.late is not None and line.late.ref == read[1].ref:
         book.least_us = None  # it may be the clock that was put back
-    book.least_us = _least_us(book, read[1])
+    least_us = book.least_us = _least_us(book, read[1])
     if book.connection != now.connection:
         book.connection, book.recent = now.connection, []
-    undecided = [each for each in (*book.recent, read) if not _long_before(now, each[1], book.least_us)]
-    book.recent = undecided[-STATUSES_KEPT:]
+    elif least_us != before_us:
+        book.recent = [each for each in book.recent if not _long_before(now, each[1], least_us)]
+    if not _long_before(now, read[1], least_us):
+        book.recent = [*book.recent[1 - STATUSES_KEPT:], read]
 
 
 @check("status-offline-history", call("StatusNotification"))
-def history(now: Now) -> Iterator[Hit]:
-    read = told_in(now)
+def history(now: Now) -> Iterator[Hit] | None:
+    read = now.once(told_in)
     if read is None:
-        return
+        return None
     number, one = read
+    book, last = now.session.book(Lags), lines(now).last(number)
+    in_order = last is None or not (is_behind(one, last) or _overtaken(now, last, one))
+    recent = _least_us(book, one) == book.least_us and not _long_before(now, one, book.least_us)
+    return None if in_order and recent else _history(now, number, one)
+
+
+def _history(now: Now, number: int, one: Told) -> Iterator[Hit]:
     line = lines(now).known.get(number)
     last = line.last if line is not None else None
     if line is not None and last is not None and not booted_since(now, last.time):
@@ -66,7 +75,7 @@ def history(now: Now) -> Iterator[Hit]:
         if _overtaken(now, last, one):
             yield now.hit(f"{last.name} was over already when it was told, since it is followed by {one.name}",
                           "/timestamp", expected=f"{one.name} alone", frame=last.ref, also=[now.ref])
-    yield from _old(now, read)
+    yield from _old(now, number, one)
 
 
 def _overtaken(now: Now, last: Told, one: Told) -> bool:
@@ -80,17 +89,17 @@ def _overtaken(now: Now, last: Told, one: Told) -> bool:
     return last.at_us < one.at_us and begun_us <= opened_us - SLACK_US
 
 
-def _old(now: Now, read: tuple[int, Told]) -> Iterator[Hit]:
+def _old(now: Now, number: int, one: Told) -> Iterator[Hit]:
     """Those of this connection whose own time now proves to be long before it."""
     book = now.session.book(Lags)
     if now.link is None or booted_since(now, now.link.opened_time):
         return
-    least_us = _least_us(book, read[1])
+    least_us = _least_us(book, one)
     recent = book.recent if book.connection == now.connection else []
-    for number, told in (*recent, read):
+    for place, told in (*recent, (number, one)):
         if not _is_error(told) and _long_before(now, told, least_us):
             yield now.hit(f"{told.name} is told with the time of an event long before the connection", "/timestamp",
-                          case="old-time", frame=told.ref, connector=number)
+                          case="old-time", frame=told.ref, connector=place)
 
 
 def _long_before(now: Now, told: Told, least_us: int | None) -> bool:

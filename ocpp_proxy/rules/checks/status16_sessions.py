@@ -46,7 +46,7 @@ def running(now: Now, number: int | None) -> Transaction | None:
 
 @check("status-charging-without-tx", call("StatusNotification"))
 def charging(now: Now) -> None:
-    changed = change(now)
+    changed = now.once(change)
     if changed is None:
         return
     number, _, last, one = changed
@@ -84,7 +84,7 @@ def begun(now: Now) -> None:
 
 @check("status-tx-without-charging", call("StatusNotification"))
 def prepared(now: Now) -> None:
-    changed = change(now)
+    changed = now.once(change)
     if changed is not None and changed.one.name == "Preparing" and running(now, changed.number) is not None:
         now.later(2 * now.bounds.start_s, not_charging, key=changed.number, data=now.time)
 
@@ -104,7 +104,7 @@ def not_charging(now: Now, deadline: Deadline) -> Iterator[Hit]:
 
 @check("status-available-during-tx", call("StatusNotification"))
 def available(now: Now) -> None:
-    read = told_in(now)
+    read = now.once(told_in)
     if read is None or read[1].name != "Available" or read[1].old or read[0] == 0:
         return
     if (transaction := running(now, read[0])) is not None:
@@ -123,7 +123,7 @@ def not_stopped(now: Now, deadline: Deadline) -> Iterator[Hit]:
 
 @check("status-finishing-no-stop", call("StatusNotification"))
 def finishing(now: Now) -> None:
-    changed = change(now)
+    changed = now.once(change)
     if changed is None:
         return
     number, _, last, one = changed
@@ -144,7 +144,7 @@ def not_finished(now: Now, deadline: Deadline) -> Iterator[Hit]:
 
 @check("conn-timeout", call("StatusNotification"))
 def preparing(now: Now) -> Iterator[Hit] | None:
-    read = told_in(now)
+    read = now.once(told_in)
     if read is None or read[0] == 0:
         return None
     number, one = read
