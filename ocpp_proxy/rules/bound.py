@@ -77,7 +77,7 @@ class CompiledCheck:
         self._other = comparison(expectation.operator, expectation.argument)
         self._test = OPERATORS[expectation.operator][0](expectation.argument)
         self._expected = in_words(expectation.operator, expectation.argument)
-        self._when = tuple(map(condition, check.when))
+        self._when = tuple(condition(one, demanding=True) for one in check.when)
         self._message = check.message or message
         self._case = check.case
 
