@@ -81,14 +81,29 @@ class Transactions:
 
     def on(self, place: int | None) -> Transaction | None:
         """The open one on this connector or EVSE, the newest if there are several."""
-        return next((one for one in reversed(self.open) if one.place == place), None) if place is not None else None
+        if place is not None:
+            for one in reversed(self.open):
+                if one.place == place:
+                    return one
+        return None
 
     def find(self, number: TransactionId | None) -> Transaction | None:
         """The open one of this id, else the ended one."""
         if number is None:
             return None
-        found = next((one for one in self.open if one.is_called(number)), None) or self.closed.get(number)
+        for one in self.open:
+            if one.is_called(number):
+                return one
+        found = self.closed.get(number)
         return found or next((one for one in self.closed.values() if one.is_called(number)), None)
+
+    def begun_by(self, request: Any) -> Transaction | None:
+        """The one that this StartTransaction has told of, or tells of again."""
+        told = _start_in(request)
+        for one in self.all():
+            if one.start is not None and (one.place, one.token, one.started_us, one.meter_start) == told:
+                return one
+        return None
 
     def all(self) -> Iterator[Transaction]:
         yield from self.open
@@ -110,15 +125,10 @@ class Transactions:
             del self.closed[next(iter(self.closed))]
 
 
-def same_start(transaction: Transaction, request: Any) -> bool:
-    """Whether a StartTransaction tells of this one."""
-    return (
-        transaction.start is not None
-        and transaction.place == integer(request, "connectorId")
-        and transaction.token == folded(request, "idTag")
-        and transaction.started_us == moment_us(request, "timestamp")
-        and transaction.meter_start == number(request, "meterStart")
-    )
+def _start_in(request: Any) -> tuple[int | None, str | None, int | None, Number | None]:
+    """What a StartTransaction says of its transaction, which is the same when it is sent again."""
+    return (integer(request, "connectorId"), folded(request, "idTag"), moment_us(request, "timestamp"),
+            number(request, "meterStart"))  # fmt: skip
 
 
 # OCPP 1.6
@@ -126,7 +136,7 @@ def same_start(transaction: Transaction, request: Any) -> bool:
 
 def started(now: Occasion) -> None:
     book, request = now.session.transactions, now.request
-    if any(same_start(one, request) for one in book.all()):
+    if book.begun_by(request) is not None:
         return
     book.begin(Transaction(
         None, integer(request, "connectorId"), token=folded(request, "idTag"), start=now.ref, start_time=now.time,
@@ -139,7 +149,7 @@ def started(now: Occasion) -> None:
 def start_confirmed(now: Occasion) -> None:
     if not isinstance(now.frame, CallResult):
         return
-    transaction = next((one for one in now.session.transactions.all() if same_start(one, now.request)), None)
+    transaction = now.session.transactions.begun_by(now.request)
     number = integer(now.response, "transactionId")
     if transaction is None:
         return

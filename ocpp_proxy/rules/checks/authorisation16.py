@@ -161,7 +161,7 @@ def no_free_mode(session: Session) -> bool:
 @check("auth-before-start", call("StartTransaction"))
 def auth_before_start(now: Now) -> Iterator[Hit]:
     token, session = token_of(now), now.session
-    if token is None or known_start(now) is not None or may_have_waited(now, stamped_us(now)):
+    if token is None or now.once(known_start) is not None or may_have_waited(now, stamped_us(now)):
         return
     timeout_s = session.settings.integer("ConnectionTimeOut") or None
     window_s = None if timeout_s is None else timeout_s + PLUG_IN_S
@@ -201,7 +201,9 @@ def auth_refused_start(now: Now) -> Iterator[Hit]:
     token, session = token_of(now), now.session
     asks = session.book(Asks)
     asked = asks.asked.get(token or "")
-    if token is None or asked is None or asked.status is None or asked.status in VALID or known_start(now) is not None:
+    if token is None or asked is None or asked.status is None or asked.status in VALID:
+        return
+    if now.once(known_start) is not None:
         return
     lately = session.tokens.get(token)
     if (lately is not None and lately.status == "Accepted") or asks.remote.get(token, -1.0) >= asked.time:
@@ -224,7 +226,7 @@ def auth_refused_start(now: Now) -> Iterator[Hit]:
 
 @check("auth-same-tag-stop", call("StopTransaction"))
 def auth_same_tag_stop(now: Now) -> Iterator[Hit]:
-    transaction, session = named(now), now.session
+    transaction, session = now.once(named), now.session
     if transaction is None or not transaction.open or transaction.start is None or transaction.token is None:
         return
     asked = session.book(Asks).asked.get(transaction.token)
@@ -246,7 +248,7 @@ def auth_same_tag_stop(now: Now) -> Iterator[Hit]:
 
 @check("auth-parent-stop", call("StopTransaction"))
 def auth_parent_stop(now: Now) -> Iterator[Hit]:
-    transaction, stopper, session = named(now), token_of(now), now.session
+    transaction, stopper, session = now.once(named), token_of(now), now.session
     if transaction is None or not transaction.open or transaction.start is None or stopper is None:
         return
     since = transaction.start_time

@@ -11,7 +11,6 @@ from typing import Any
 
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import folded, integer, moment_us, text
-from ocpp_proxy.core.station.transactions import same_start
 from ocpp_proxy.rules.checks.remote16_state import (
     IN_SESSION,
     all_seen,
@@ -22,6 +21,7 @@ from ocpp_proxy.rules.checks.remote16_state import (
     running,
     status_of,
 )
+from ocpp_proxy.rules.checks.transactions16_past import known_start
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check, learn
 
@@ -86,7 +86,7 @@ def given_up(now: Now) -> None:
 
 def _live(now: Now) -> Iterator[Asked]:
     """Those that the StartTransaction at hand can come of, the latest first."""
-    if any(same_start(one, now.request) for one in now.session.transactions.all()):
+    if now.once(known_start) is not None:
         return  # sent again
     within_s = _wait_s(now) + now.bounds.start_s
     at_us = moment_us(now.request, "timestamp")

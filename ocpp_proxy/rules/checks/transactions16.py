@@ -74,7 +74,7 @@ def _rightly_refused(now: Now, code: str) -> bool:
 
 @check("start-txid-unique", answer("StartTransaction"))
 def txid_unique(now: Now) -> Iterator[Hit]:
-    number_, own = integer(now.response, "transactionId"), known_start(now)
+    number_, own = integer(now.response, "transactionId"), now.once(known_start)
     if number_ is None or own is None:
         return
     if number_ <= 0:
@@ -102,7 +102,7 @@ def _told_anew(one: Transaction, again: Transaction) -> bool:
 @check("start-duplicate", call("StartTransaction"))
 def duplicate(now: Now) -> Iterator[Hit]:
     """Sending it again is right where the answer was late, or may have been lost with the connection."""
-    one = known_start(now)
+    one = now.once(known_start)
     if one is None or one.confirmed is None or one.id is None or one.confirmed.connection != now.connection:
         return
     if one.confirmed_time - one.start_time <= IN_TIME_S:
@@ -114,7 +114,7 @@ def duplicate(now: Now) -> Iterator[Hit]:
 def while_open(now: Now) -> Iterator[Hit]:
     place, began_us = integer(now.request, "connectorId"), stamped_us(now)
     one = now.session.transactions.on(place)
-    if one is None or not place or known_start(now) is not None:
+    if one is None or not place or now.once(known_start) is not None:
         return
     if one.started_us is not None and began_us is not None and began_us < one.started_us:
         return  # out of order, which is another matter
@@ -128,7 +128,7 @@ def unavailable(now: Now) -> Iterator[Hit]:
     place, began_us = integer(now.request, "connectorId"), stamped_us(now)
     connector = now.session.connectors.get(place)
     status = connector.status if connector is not None else None
-    if connector is None or status is None or status.name not in DOWN or known_start(now) is not None:
+    if connector is None or status is None or status.name not in DOWN or now.once(known_start) is not None:
         return
     told = time_of(now, status.at_us)
     if told_before(now, began_us, told if told is not None else status.time, 0):
@@ -166,8 +166,9 @@ class Downs:
 
 @learn(call("StatusNotification"))
 def went_down(now: Now) -> None:
-    place, book = integer(now.request, "connectorId"), now.session.book(Downs).last
-    if place is not None and text(now.request, "status") in DOWN and (place in book or len(book) < CONNECTORS_KEPT):
+    place = integer(now.request, "connectorId") if text(now.request, "status") in DOWN else None
+    book = now.session.book(Downs).last
+    if place is not None and (place in book or len(book) < CONNECTORS_KEPT):
         book[place] = now.time
 
 
@@ -176,7 +177,7 @@ def reservation_id(now: Now) -> Iterator[Hit]:
     place, token = integer(now.request, "connectorId"), token_of(now)
     if place is None or token is None or number(now.request, "reservationId") is not None:
         return
-    if known_start(now) is not None:
+    if now.once(known_start) is not None:
         return
     newest = {one.place: one for one in now.session.connectors.reservations.values() if one.place[0] in (place, 0)}
     for one in newest.values():

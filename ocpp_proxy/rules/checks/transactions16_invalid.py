@@ -50,7 +50,7 @@ class Refusals:
 
 @check("start-invalid-continues", answer("StartTransaction"))
 def refused(now: Now) -> Iterator[Hit]:
-    status, one, settings = text(now.response, "idTagInfo", "status"), known_start(now), now.session.settings
+    status, one, settings = text(now.response, "idTagInfo", "status"), now.once(known_start), now.session.settings
     if not isinstance(now.frame, CallResult) or status in (None, "Accepted") or one is None or not one.open:
         return
     stops = settings.flag("StopTransactionOnInvalidId")
@@ -82,7 +82,7 @@ def goes_on(now: Now, deadline: Deadline) -> Iterator[Hit]:
 @check("start-invalid-continues", call("MeterValues", "StopTransaction"))
 def metered(now: Now) -> Iterator[Hit]:
     book = now.session.book(Refusals).going_on
-    transaction = named(now) if book else None
+    transaction = now.once(named) if book else None
     one = book.get(transaction.start) if transaction is not None else None
     if transaction is None or one is None:
         return

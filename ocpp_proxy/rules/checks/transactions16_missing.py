@@ -39,38 +39,42 @@ OVER = ("Available", "Finishing")
 # Ends that never come
 
 
-def _over(now: Now, *, offline: bool) -> tuple[Transaction, str] | None:
-    """The transaction that must be over by what this StatusNotification or StartTransaction says, and how one sees it;
-    `offline`: whether the station is to have been offline since it began."""
-    place = integer(now.request, "connectorId")
+def over(now: Now) -> tuple[Transaction, str] | None:
+    """The transaction that must be over by what this StatusNotification or StartTransaction says, and how one sees it.
+    (To be asked by `now.once`.)"""
+    place, begins = integer(now.request, "connectorId"), now.action == "StartTransaction"
+    if not begins and text(now.request, "status") != "Available":
+        return None
     one = now.session.transactions.on(place)
     if one is None or not place or not certainly_open(now, one):
         return None
-    if now.session.links.offline_between(one.start_time, now.time) is not offline:
-        return None
     if was_before(stamped_us(now), one.started_us, 0):
         return None  # it tells of a time before
-    if now.action == "StartTransaction":
-        return (one, "the next one began on its connector") if known_start(now) is None else None
-    return (one, FREED) if text(now.request, "status") == "Available" else None
+    if begins:
+        return (one, "the next one began on its connector") if now.once(known_start) is None else None
+    return one, FREED
 
 
 @check("stop-missing", call("StatusNotification", "StartTransaction"))
 def stop_missing(now: Now) -> None:
-    _wait(now, _over(now, offline=False))
+    _wait(now, offline=False)
 
 
 @check("tx-offline-lost", call("StatusNotification", "StartTransaction"))
-def offline_lost(now: Now) -> Iterator[Hit]:
-    _wait(now, _over(now, offline=True))
+def offline_lost(now: Now) -> tuple[Hit, ...] | None:
+    _wait(now, offline=True)
     found = grown_wh(now) if now.action == "StartTransaction" else None
-    if found is not None and lost_offline(now, *found):
-        yield now.hit(f"While the station was offline the meter went on by {roughly(found[1])} without a transaction",
-                      "/meterStart", also=[found[0].stop], case="register")
+    if found is None or not lost_offline(now, *found):
+        return None
+    hit = now.hit(f"While the station was offline the meter went on by {roughly(found[1])} without a transaction",
+                  "/meterStart", also=[found[0].stop], case="register")
+    return (hit,)
 
 
-def _wait(now: Now, found: tuple[Transaction, str] | None) -> None:
-    if found is not None:
+def _wait(now: Now, *, offline: bool) -> None:
+    """`offline`: whether the station is to have been offline since the transaction began."""
+    found = now.once(over)
+    if found is not None and now.session.links.offline_between(found[0].start_time, now.time) is offline:
         now.later(MISSING_S, never_ended, key=found[0].start, data=(*found, now.time))
 
 
@@ -94,7 +98,7 @@ def never_ended(now: Now, deadline: Deadline) -> Iterator[Hit]:
 def start_stamped_late(now: Now) -> Iterator[Hit]:
     place, began_us = integer(now.request, "connectorId"), stamped_us(now)
     status = _told_offline(now, place, UNDER_WAY)
-    if began_us is None or place is None or status is None or known_start(now) is not None or now.link is None:
+    if began_us is None or place is None or status is None or now.once(known_start) is not None or now.link is None:
         return
     if now.time - now.link.opened_time > SOON_S or not whole_since(now, now.link.opened_time):
         return  # it may be another transaction
@@ -105,7 +109,7 @@ def start_stamped_late(now: Now) -> Iterator[Hit]:
 
 @check("tx-offline-timestamp", call("StopTransaction"))
 def stop_stamped_late(now: Now) -> Iterator[Hit]:
-    one, ended_us = named(now), stamped_us(now)
+    one, ended_us = now.once(named), stamped_us(now)
     if one is None or not one.open or one.started_us is None or ended_us is None:
         return
     status = _told_offline(now, one.place, OVER)
@@ -119,13 +123,17 @@ def stop_stamped_late(now: Now) -> Iterator[Hit]:
 
 
 @check("tx-offline-timestamp", call("MeterValues", "StopTransaction"))
-def sampled_before_start(now: Now) -> Iterator[Hit]:
-    one = named(now)
+def sampled_before_start(now: Now) -> Iterator[Hit] | None:
+    one = now.once(named) if now.session.links.windows else None
     if one is None or one.start is None or one.started_us is None or one.start.connection != now.connection:
-        return
+        return None
+    return _sampled_offline(now, one, one.started_us)
+
+
+def _sampled_offline(now: Now, one: Transaction, started_us: int) -> Iterator[Hit]:
     times = [at for name in ("meterValue", "transactionData") for _, value in objects(now.request, name)
              if (at := moment_us(value, "timestamp")) is not None and not _has(value, "Sample.Clock")]
-    if times and _stamped_since(now, one.started_us, min(times)):
+    if times and _stamped_since(now, started_us, min(times)):
         yield now.hit("StartTransaction bears a time after the connection was back, though meter values of the "
                       "transaction are from the time offline", "/timestamp", frame=one.start, also=[now.ref])
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
-from ocpp_proxy.core.payload import folded, integer, moment_us, objects
+from ocpp_proxy.core.payload import folded, integer, moment_us
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.links import Window
-from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction, same_start
+from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction
+from ocpp_proxy.rules.checks.meter_samples import readings
 from ocpp_proxy.rules.now import Now
 from ocpp_proxy.rules.occasions import call, learn
 
@@ -38,7 +38,7 @@ class Strays:
 
 @learn(call("StopTransaction"))
 def ended_something(now: Now) -> None:
-    if named(now) is None:
+    if now.once(named) is None:
         now.session.book(Strays).last = now.time
 
 
@@ -54,7 +54,7 @@ class Ahead:
 
 @learn(call("StatusNotification", "StartTransaction", "StopTransaction", "MeterValues"))
 def told_time(now: Now) -> None:
-    book, at_us = now.session.book(Ahead), own_time(now.request)
+    book, at_us = now.session.book(Ahead), now.once(own_time)
     if now.time - book.hour > HOUR_S:
         book.fast_us, book.fast_before_us, book.hour = 0, book.fast_us, now.time
     if at_us is not None and book.fast_us < at_us - now.at.utc_us < FAST_US:
@@ -76,13 +76,13 @@ def certainly_open(now: Now, transaction: Transaction) -> bool:
     return whole_since(now, transaction.start_time)
 
 
-def own_time(request: Any) -> int | None:
-    """When what the message tells of was, by its own words; the last sample of MeterValues."""
-    at_us = moment_us(request, "timestamp")
-    if at_us is not None:
+def own_time(now: Now) -> int | None:
+    """When what the message tells of was, by its own words; the last sample of MeterValues. (To be asked by
+    `now.once`.)"""
+    at_us = moment_us(now.request, "timestamp")
+    if at_us is not None or now.action != "MeterValues":
         return at_us
-    return max((at for _, one in objects(request, "meterValue") if (at := moment_us(one, "timestamp")) is not None),
-               default=None)
+    return max([one.at_us for one in readings(now) if one.at_us is not None], default=None)
 
 
 def time_of(now: Now, at_us: int | None) -> float | None:
@@ -114,10 +114,9 @@ def within(passed_us: int, longest_us: int) -> bool:
 
 def offline_at(now: Now, at_us: int | None) -> Window | None:
     """The time offline in which a moment lies that the station tells of."""
-    told = time_of(now, at_us)
-    if told is None:
-        return None
-    return next((one for one in now.session.links.windows if one.from_time <= told <= one.to_time), None)
+    windows = now.session.links.windows
+    told = time_of(now, at_us) if windows else None
+    return next((one for one in windows if one.from_time <= told <= one.to_time), None) if told is not None else None
 
 
 def may_have_waited(now: Now, at_us: int | None) -> bool:
@@ -128,19 +127,20 @@ def may_have_waited(now: Now, at_us: int | None) -> bool:
     told = time_of(now, at_us)
     if told is None:
         return False
-    if any(one.from_time - NEAR_S <= told <= one.to_time + NEAR_S for one in now.session.links.windows):
+    windows = now.session.links.windows
+    if windows and any(one.from_time - NEAR_S <= told <= one.to_time + NEAR_S for one in windows):
         return True
     return (now.link.opened is not None and told < now.link.opened_time) or abs(now.time - told) > FRESH_S
 
 
 def known_start(now: Now) -> Transaction | None:
-    """The transaction that this StartTransaction, sent again, has told of before."""
-    return next((one for one in now.session.transactions.all() if same_start(one, now.request)), None)
+    """The transaction that this StartTransaction, sent again, has told of before. (To be asked by `now.once`.)"""
+    return now.session.transactions.begun_by(now.request)
 
 
 def named(now: Now) -> Transaction | None:
     """The transaction that the request names, where there is no doubt which it is: ids of 0 and less may stand for
-    several."""
+    several. (To be asked by `now.once`.)"""
     number = integer(now.request, "transactionId")
     book = now.session.transactions
     if number is None:

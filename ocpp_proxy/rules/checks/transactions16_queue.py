@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.occasion import FrameRef
-from ocpp_proxy.core.payload import folded, integer, items, number, objects, text
+from ocpp_proxy.core.payload import folded, integer, number
+from ocpp_proxy.rules.checks.meter_samples import readings
 from ocpp_proxy.rules.checks.transactions16_past import (
     IN_TIME_S,
     about,
@@ -62,11 +63,18 @@ class Message:
     certain: bool = True
 
 
+class Newest(NamedTuple):
+    """The message with the latest time of its own."""
+
+    action: str
+    ref: FrameRef
+    at_us: int
+
+
 class Facts(NamedTuple):
     """What is asked of a message more than once. `key`: what stays the same when it is sent again; `at_us`: its own
     time; `queued`: whether it belongs in the queue; `aligned`: it bears the beginning of an interval."""
 
-    ref: FrameRef
     key: Hashable
     at_us: int | None
     queued: bool
@@ -75,37 +83,40 @@ class Facts(NamedTuple):
 
 @dataclass(slots=True)
 class Queue:
-    """`waiting`: by key, oldest first; `done`: keys of those acknowledged last; `newest`: the one with the latest time
-    of its own; `old`: when one came last that had waited; `facts`: of the message that was looked at last."""
+    """`waiting`: by key, oldest first; `done`: keys of those acknowledged last; `old`: when one came last that had
+    waited; `last`: the key of the last Call."""
 
     waiting: dict[Hashable, Message] = field(default_factory=dict)
     done: dict[Hashable, None] = field(default_factory=dict)
-    newest: Message | None = None
+    newest: Newest | None = None
     old: float | None = None
-    facts: Facts | None = None
+    last: tuple[FrameRef, Hashable] | None = None
+
+
+# To be asked by `now.once`.
 
 
 def facts_of(now: Now) -> Facts:
-    book = now.session.book(Queue)
-    if book.facts is None or book.facts.ref != now.ref:
-        at_us, contexts = own_time(now.request), _contexts(now.request)
-        queued = _is_queued(now) and "Trigger" not in contexts
-        book.facts = Facts(now.ref, _key(now, at_us), at_us, queued, "Sample.Clock" in contexts)
-    return book.facts
+    values = readings(now) if now.action == "MeterValues" else ()
+    queued = _is_queued(now) and not any("Trigger" in one.layout.contexts for one in values)
+    return Facts(key_of(now), now.once(own_time), queued, any("Sample.Clock" in one.layout.contexts for one in values))
 
 
-def _key(now: Now, at_us: int | None) -> Hashable:
-    request = now.request
+def key_of(now: Now) -> Hashable:
+    request, action, at_us = now.request, now.action, now.once(own_time)
     if at_us is None:
-        return now.action, hash(now.exchange.call.raw.partition(b"{")[2]) if now.exchange is not None else None
-    numbers = (integer(request, "connectorId"), integer(request, "transactionId"), folded(request, "idTag"))
+        return action, hash(now.exchange.call.raw.partition(b"{")[2]) if now.exchange is not None else None
+    place, transaction = integer(request, "connectorId"), integer(request, "transactionId")
+    if action == "MeterValues":
+        return action, at_us, place, transaction, len(readings(now))
     meter = number(request, "meterStart"), number(request, "meterStop")
-    return now.action, at_us, *numbers, *meter, len(items(request, "meterValue"))
+    return action, at_us, place, transaction, folded(request, "idTag"), *meter
 
 
-def _contexts(request: Any) -> set[str | None]:
-    return {text(sample, "context") for _, one in objects(request, "meterValue")
-            for _, sample in objects(one, "sampledValue")}
+def _key_answered(now: Now) -> Hashable:
+    """That of the Call that is answered, which as a rule was the last."""
+    last = now.session.book(Queue).last
+    return last[1] if last is not None and last[0] == now.call_ref else now.once(key_of)
 
 
 def _is_queued(now: Now) -> bool:
@@ -116,30 +127,31 @@ def _is_queued(now: Now) -> bool:
 
 @learn(call(*QUEUED, retries=True))
 def sent(now: Now) -> None:
-    exchange, facts, book = now.exchange, facts_of(now), now.session.book(Queue)
+    exchange, facts, book, ref = now.exchange, now.once(facts_of), now.session.book(Queue), now.ref
+    key, at_us = facts.key, facts.at_us
+    book.last = ref, key
     if exchange is None or not facts.queued:
         return
-    key, at_us = facts.key, facts.at_us
     message = book.waiting.get(key)
     if message is None:
         for other in book.waiting.values():
-            other.overtaken = other.overtaken or now.ref
-        message = book.waiting[key] = Message(now.action, exchange.message_id, now.ref, now.time, at_us)
+            other.overtaken = other.overtaken or ref
+        message = book.waiting[key] = Message(now.action, exchange.message_id, ref, now.time, at_us)
         if len(book.waiting) > WAITING_KEPT:
             del book.waiting[next(iter(book.waiting))]
     elif message.failure is None:
         message.failures += 1  # no answer came
-    message.ref, message.time, message.failure, message.overtaken = now.ref, now.time, None, None
-    message.certain = now.called_time - now.time < 1.0
-    if at_us is not None and (book.newest is None or book.newest.at_us is None or at_us > book.newest.at_us):
-        book.newest = Message(now.action, exchange.message_id, now.ref, now.time, at_us)
+    message.ref, message.time, message.failure, message.overtaken = ref, now.time, None, None
+    message.certain = exchange.called_time - now.time < 1.0
+    if at_us is not None and (book.newest is None or at_us > book.newest.at_us):
+        book.newest = Newest(now.action, ref, at_us)
     if may_have_waited(now, at_us):
         book.old = now.time
 
 
 @learn(answer(*QUEUED))
 def answered(now: Now) -> None:
-    book, key = now.session.book(Queue), facts_of(now).key
+    book, key = now.session.book(Queue), _key_answered(now)
     message = book.waiting.get(key)
     if message is None:
         return
@@ -147,21 +159,26 @@ def answered(now: Now) -> None:
         message.failures += 1
         message.failure = "error"
         return
-    for other in list(book.waiting):
-        if other == key:
-            break
-        if book.waiting[other].overtaken is not None and book.waiting[other].told:
-            del book.waiting[other]  # given up, as far as can be seen
+    if len(book.waiting) > 1:
+        _give_up(book, key)
     del book.waiting[key]
     book.done[key] = None
     if len(book.done) > DONE_KEPT:
         del book.done[next(iter(book.done))]
 
 
+def _give_up(book: Queue, key: Hashable) -> None:
+    """What is older and was overtaken has been given up, as far as can be seen."""
+    for other, message in list(book.waiting.items()):
+        if other == key:
+            return
+        if message.overtaken is not None and message.told:
+            del book.waiting[other]
+
+
 @learn(CLOSED)
 def cut_off(now: Now) -> None:
     book = now.session.book(Queue)
-    book.facts = None
     for message in book.waiting.values():
         if message.failure is None and message.ref.connection == now.connection:
             waited = now.time - message.time >= IN_TIME_S  # so that the station may have taken it for failed
@@ -188,10 +205,14 @@ def _interval_s(now: Now) -> int | None:
 
 
 @check("tx-order", call(*QUEUED, retries=True))
-def order(now: Now) -> Iterator[Hit]:
-    book, facts = now.session.book(Queue), facts_of(now)
-    if not facts.queued:
-        return
+def order(now: Now) -> Iterator[Hit] | None:
+    book, facts = now.session.book(Queue), now.once(facts_of)
+    if not facts.queued or not (book.waiting or _is_late(now, facts, book.newest)):
+        return None
+    return _order(now, book, facts)
+
+
+def _order(now: Now, book: Queue, facts: Facts) -> Iterator[Hit]:
     again = book.waiting.get(facts.key)
     if again is not None:
         if whole_since(now, again.time):
@@ -208,7 +229,17 @@ def order(now: Now) -> Iterator[Hit]:
             yield now.hit(f"{now.action} sent before {older.action}, which is older and {how}", also=[older.ref],
                           case=case)
             return
-    yield from _out_of_time(now, facts, book.newest)
+    newest = book.newest
+    if newest is not None and _is_late(now, facts, newest) and offline_at(now, facts.at_us) is not None:
+        yield now.hit(f"{now.action} from a time offline, sent after {newest.action}, which is newer",
+                      also=[newest.ref])
+
+
+def _is_late(now: Now, facts: Facts, newest: Newest | None) -> bool:
+    """Whether a newer one has come before on this connection."""
+    if newest is None or facts.at_us is None or newest.at_us - facts.at_us < JITTER_US or facts.aligned:
+        return False
+    return newest.ref.connection == now.connection
 
 
 def _all_seen(now: Now, at_us: int | None) -> bool:
@@ -243,27 +274,19 @@ def _overtaken(now: Now, older: Message) -> str | None:
     return f"has to be sent again, TransactionMessageAttempts being {attempts}"
 
 
-def _out_of_time(now: Now, facts: Facts, newest: Message | None) -> Iterator[Hit]:
-    """A message from a time offline, after one that is newer."""
-    at_us = facts.at_us
-    if newest is None or newest.at_us is None or at_us is None or facts.aligned:
-        return
-    if newest.ref.connection != now.connection or newest.at_us - at_us < JITTER_US:
-        return
-    if offline_at(now, at_us) is not None:
-        yield now.hit(f"{now.action} from a time offline, sent after {newest.action}, which is newer",
-                      also=[newest.ref])
-
-
 # Sending again
 
 
 @check("tx-retry-backoff", call(*QUEUED, retries=True))
-def backoff(now: Now) -> Iterator[Hit]:
-    facts = facts_of(now)
-    message = now.session.book(Queue).waiting.get(facts.key) if facts.queued else None
+def backoff(now: Now) -> Iterator[Hit] | None:
+    waiting, facts = now.session.book(Queue).waiting, now.once(facts_of)
+    message = waiting.get(facts.key) if waiting and facts.queued else None
     if message is None or message.ref.connection != now.connection:
-        return
+        return None
+    return _too_early(now, message)
+
+
+def _too_early(now: Now, message: Message) -> Iterator[Hit]:
     if not whole_since(now, message.time):
         yield from now.unknown("frames are missing between two attempts")
         return
@@ -287,29 +310,29 @@ def _times(failures: int) -> str:
 
 @check("tx-retry-missing", call(*BILLED, retries=True))
 def awaited(now: Now) -> None:
-    facts = facts_of(now)
+    facts = now.once(facts_of)
     now.cancel(facts.key)
     message = now.session.book(Queue).waiting.get(facts.key)
     if facts.queued:
         failures = message.failures + message.doubtful + (message.failure is None) if message is not None else 0
-        _await_another(now, failures + 1, now.bounds.answer_fail_s, "was not answered")
+        _await_another(now, facts.key, failures + 1, now.bounds.answer_fail_s, "was not answered")
 
 
 @check("tx-retry-missing", answer(*BILLED))
 def failed(now: Now) -> None:
-    key = facts_of(now).key
+    key = _key_answered(now)
     message = now.session.book(Queue).waiting.get(key)
     now.cancel(key)
     if message is not None and now.error is not None and now.session.registration.status in (None, "Accepted"):
-        _await_another(now, message.failures + message.doubtful + 1, 0.0, "was answered with CALLERROR")
+        _await_another(now, key, message.failures + message.doubtful + 1, 0.0, "was answered with CALLERROR")
 
 
-def _await_another(now: Now, failures: int, after_s: float, how: str) -> None:
+def _await_another(now: Now, key: Hashable, failures: int, after_s: float, how: str) -> None:
     attempts, interval_s = _attempts(now), _interval_s(now)
-    if failures >= (attempts if attempts is not None else 2) or not _all_seen(now, facts_of(now).at_us):
+    if failures >= (attempts if attempts is not None else 2) or not _all_seen(now, now.once(own_time)):
         return  # it has been sent often enough, as far as is known
     wait_s = NEVER_S if interval_s is None else 2.0 * max(interval_s, 0) * failures
-    now.later(after_s + wait_s + MARGIN_S, not_sent_again, key=facts_of(now).key, data=(how, attempts, now.time),
+    now.later(after_s + wait_s + MARGIN_S, not_sent_again, key=key, data=(how, attempts, now.time),
               place=place_of(now, call=True))
 
 

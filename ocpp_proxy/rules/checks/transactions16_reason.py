@@ -104,8 +104,14 @@ def answered(now: Now) -> None:
 
 @learn(call("StatusNotification"))
 def told_status(now: Now) -> None:
-    if UNPLUGGED_INFO in (folded(now.request, "info") or ""):
+    if _is_pulled(now):
         _note(now.session.book(Events).unplugged, integer(now.request, "connectorId"), Event(now.ref, now.time))
+
+
+def _is_pulled(now: Now) -> bool:
+    """Whether the station says that the car was unplugged."""
+    info = folded(now.request, "info")
+    return info is not None and UNPLUGGED_INFO in info
 
 
 # Reasons
@@ -113,7 +119,7 @@ def told_status(now: Now) -> None:
 
 @check("stop-reason", call("StopTransaction"))
 def stop_reason(now: Now) -> Iterator[Hit]:
-    one = named(now)
+    one = now.once(named)
     if one is None or not one.open:
         return
     told = text(now.request, "reason")
@@ -191,19 +197,18 @@ def _booted(now: Now, window: Window) -> bool:
 
 
 @check("stop-evside", call("StatusNotification"))
-def unplugged(now: Now) -> Iterator[Hit]:
-    place, status = integer(now.request, "connectorId"), text(now.request, "status")
-    one = now.session.transactions.on(place)
-    pulled = UNPLUGGED_INFO in (folded(now.request, "info") or "")
-    if one is None or not (pulled or status == "Available") or not certainly_open(now, one):
-        return
-    if was_before(stamped_us(now), one.started_us, 0):
-        return
+def unplugged(now: Now) -> Iterator[Hit] | None:
+    if text(now.request, "status") != "Available" and not _is_pulled(now):
+        return None
+    one = now.session.transactions.on(integer(now.request, "connectorId"))
+    if one is None or not certainly_open(now, one) or was_before(stamped_us(now), one.started_us, 0):
+        return None
     stops = now.session.settings.flag(EVSIDE_KEY)
     if stops is None:
-        yield from now.unknown(f"{EVSIDE_KEY} was not seen")
-    elif stops:
+        return now.unknown(f"{EVSIDE_KEY} was not seen")
+    if stops:
         now.later(now.bounds.stop_s, goes_on, key=one.start, data=one)
+    return None
 
 
 def goes_on(now: Now, deadline: Deadline) -> Iterator[Hit]:
@@ -216,7 +221,7 @@ def goes_on(now: Now, deadline: Deadline) -> Iterator[Hit]:
 @check("stop-evside", call("StopTransaction"))
 def stopped(now: Now) -> Iterator[Hit]:
     if text(now.request, "reason") == "EVDisconnected" and now.session.settings.flag(EVSIDE_KEY) is False:
-        one = named(now)
+        one = now.once(named)
         if one is not None and one.open:
             yield now.hit(f"Ended because the car was unplugged, though {EVSIDE_KEY} is false", "/reason",
                           seen="EVDisconnected", connector=one.place, also=[one.start])

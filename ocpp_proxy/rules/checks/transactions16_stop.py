@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from ocpp_proxy.core.occasion import FrameRef
-from ocpp_proxy.core.payload import integer, member, numeral, objects, text
+from ocpp_proxy.core.payload import integer, member, numeral, text
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction
+from ocpp_proxy.rules.checks.meter_registers import transaction_in
+from ocpp_proxy.rules.checks.meter_samples import LAYOUTS_KEPT, Layout, readings
 from ocpp_proxy.rules.checks.transactions16_past import (
     FRESH_S,
     IN_TIME_S,
@@ -42,17 +45,23 @@ LOST_WH = 500            # energy that a whole transaction may have used
 PIECED_S = 3600.0        # a capture in which so much time is missing was put together from pieces
 LOADS_KEPT = 64
 FREE = ("Available", "Preparing", "Reserved")
-PER_UNIT = {"W": Decimal(1), "kW": Decimal(1000)}
 
 
 # Which transaction
 
 
 @check("stop-unknown-tx", call("StopTransaction", "MeterValues"))
-def unknown_tx(now: Now) -> Iterator[Hit]:
-    number_, book = integer(now.request, "transactionId"), now.session.transactions
-    if number_ is None or book.find(number_) is not None:
-        return
+def unknown_tx(now: Now) -> Iterator[Hit] | None:
+    if now.once(transaction_in) is not None:
+        return None
+    number_ = integer(now.request, "transactionId")
+    if number_ is None or now.session.transactions.find(number_) is not None:
+        return None
+    return _unknown(now, number_)
+
+
+def _unknown(now: Now, number_: int) -> Iterator[Hit]:
+    book = now.session.transactions
     nameless = any(one.id is None and whole_since(now, one.start_time) for one in book.open)
     going_on = _going_on(now)
     if number_ == UNKNOWN:
@@ -86,7 +95,7 @@ def _going_on(now: Now) -> Transaction | None:
         return None
     if one.confirmed.connection != now.connection or one.confirmed_time - one.start_time > IN_TIME_S:
         return None
-    at_us = own_time(now.request)
+    at_us = now.once(own_time)
     if at_us is None or one.started_us is None:
         return None
     told_s, answered_s, passed_s = ((at_us - one.started_us) / 1e6, one.confirmed_time - one.start_time,
@@ -98,7 +107,7 @@ def _nothing_older(now: Now) -> bool:
     """Whether no transaction of the connector, or of any if none is named, can have begun before the capture, since it
     was seen without one, while online ever since; and the message is not about a time before that."""
     session, place = now.session, integer(now.request, "connectorId")
-    if may_have_waited(now, own_time(now.request)):
+    if may_have_waited(now, now.once(own_time)):
         return False
     if any(one.id is None and place in (None, one.place) for one in session.transactions.open):
         return False  # the answer to its start may have come all the same
@@ -136,7 +145,7 @@ def twice(now: Now) -> Iterator[Hit]:
 
 def _ending(now: Now) -> Transaction | None:
     """The transaction that this StopTransaction ends, if its start is known."""
-    one = named(now)
+    one = now.once(named)
     return one if one is not None and one.open and one.start is not None else None
 
 
@@ -184,8 +193,10 @@ class Loads:
 @learn(call("StatusNotification"))
 def told_status(now: Now) -> None:
     place, status, book = integer(now.request, "connectorId"), text(now.request, "status"), now.session.book(Loads)
-    kept = {"Charging": book.charging, "Preparing": None, "Finishing": None}.get(status or "", book.other)
-    if place is not None and kept is not None and (place in kept or len(kept) < LOADS_KEPT):
+    if place is None:
+        return
+    kept = book.charging if status == "Charging" else book.other
+    if status not in ("Preparing", "Finishing") and (place in kept or len(kept) < LOADS_KEPT):
         kept[place] = now.time
     if place and status in FREE and (place in book.free or len(book.free) < LOADS_KEPT):
         book.free[place] = now.time
@@ -193,17 +204,19 @@ def told_status(now: Now) -> None:
 
 @learn(call("MeterValues"))
 def told_power(now: Now) -> None:
-    one = named(now)
-    powers = [reading * unit for _, value in objects(now.request, "meterValue")
-              for _, sample in objects(value, "sampledValue")
-              if text(sample, "measurand") == "Power.Active.Import"
-              and (reading := numeral(member(sample, "value"))) is not None
-              and (unit := PER_UNIT.get(text(sample, "unit") or "W")) is not None]
-    if one is not None and powers:
+    powers = [power for one in readings(now) for at in _powers(one.layout) if (power := one.bases[at]) is not None]
+    one = now.once(named) if powers else None
+    if one is not None:
         book = now.session.book(Loads).most_w
         book[one.start] = max(*powers, book.pop(one.start, Decimal(0)))
         if len(book) > LOADS_KEPT:
             del book[next(iter(book))]
+
+
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _powers(layout: Layout) -> tuple[int, ...]:
+    return tuple(at for at, form in enumerate(layout.forms)
+                 if form.measurand == "Power.Active.Import" and form.base_unit in ("W", None))
 
 
 @check("stop-meter-unit", call("StopTransaction"))
@@ -249,7 +262,7 @@ def grown_wh(now: Now) -> tuple[Transaction, Decimal] | None:
     """The transaction before this StartTransaction, and how far the meter has gone on since."""
     last = before(now.session, integer(now.request, "connectorId"))
     began_us, meter = stamped_us(now), numeral(member(now.request, "meterStart"))
-    if last is None or meter is None or known_start(now) is not None or not whole_since(now, last.stop_time):
+    if last is None or meter is None or now.once(known_start) is not None or not whole_since(now, last.stop_time):
         return None
     stood = numeral(last.meter_stop)
     if stood is None or began_us is None or last.stopped_us is None or began_us < last.stopped_us:
