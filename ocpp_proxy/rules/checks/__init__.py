@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ocpp_proxy.rules.checks import answers as answers
 from ocpp_proxy.rules.checks import answers_frames as answers_frames
+from ocpp_proxy.rules.checks import answers_missing as answers_missing
 from ocpp_proxy.rules.checks import authorisation2x as authorisation2x
 from ocpp_proxy.rules.checks import authorisation16 as authorisation16
 from ocpp_proxy.rules.checks import authorisation16_tags as authorisation16_tags

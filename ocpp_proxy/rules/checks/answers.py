@@ -1,4 +1,4 @@
-"""Whether and how Calls are answered.
+"""How Calls are answered; whether they are at all is another module's (`answers_missing`).
 
 Source: OCPP-J 1.6 sections 4.1 and 4.2; OCPP 1.6 edition 2 sections 4.7, 4.8 and 4.10; OCPP 2.0.1 and 2.1 Part 2 FR.02,
 FR.03, E01, J01.FR.18 and J02.FR.19, Part 4 chapter 4.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ocpp_proxy.core.exchange import Exchange
-from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, CallResult
+from ocpp_proxy.core.frame import CallError, CallResult
 from ocpp_proxy.core.vocabulary import ACTIONS, ERROR_CODES, find_action
-from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check
+from ocpp_proxy.rules.now import Hit, Now
+from ocpp_proxy.rules.occasions import answer, check
 from ocpp_proxy.rules.place import SHOWN
 
 # Messages that carry what is paid for: whatever the CSMS thinks of their content, it has to take them.
@@ -30,39 +30,24 @@ LISTS = frozenset((
 LONGEST_ACTION = 60
 
 
-@check("frame-no-answer", call(retries=True), call(by="csms", retries=True))
-def no_answer(now: Now) -> None:
-    exchange = now.exchange
-    if exchange is None or exchange.withheld or not isinstance(now.frame, Call):
-        return
-    held_s = now.called_time - now.time  # since it went on only then
-    now.later(now.bounds.answer_fail_s + held_s, not_answered, data=OTHER_SIDE[now.speaker],
-              key=(now.connection, now.speaker, exchange.message_id))
-
-
-@check("frame-no-answer", answer(), answer(by="csms"))
-def answered(now: Now) -> None:
-    if now.exchange is not None:
-        now.cancel((now.connection, now.exchange.caller, now.exchange.message_id))
-
-
-def not_answered(now: Now, deadline: Deadline) -> Iterator[Hit]:
-    side, action = deadline.data, deadline.place.action
-    yield now.hit(f"The {SHOWN[side]} has not answered {action} within {now.bounds.answer_fail_s:g} s",
-                  place=deadline.place, by=side)
-
-
 @check("frame-slow-answer", answer(), answer(by="csms"))
-def slow_answer(now: Now) -> Iterator[Hit]:
+def slow_answer(now: Now) -> Iterator[Hit] | None:
+    return _slow(now) if now.latency_s > now.bounds.answer_warn_s else None
+
+
+def _slow(now: Now) -> Iterator[Hit]:
     """Beyond `answer_fail_s` it has not been answered at all, which is another rule's."""
-    warn_s = now.bounds.answer_warn_s
-    if warn_s < now.latency_s <= now.bounds.answer_fail_s:
-        yield now.hit(f"The {SHOWN[now.speaker]} took more than {warn_s:g} s to answer {_action(now)}",
-                      connector=None, transaction=None)
+    if now.latency_s <= now.bounds.answer_fail_s:
+        yield now.hit(f"The {SHOWN[now.speaker]} took more than {now.bounds.answer_warn_s:g} s to answer"
+                      f" {_action(now)}", connector=None, transaction=None)
 
 
 @check("frame-error-masks-data", answer(*DATA))
-def error_masks_data(now: Now) -> Iterator[Hit]:
+def error_masks_data(now: Now) -> Iterator[Hit] | None:
+    return _masking_data(now) if now.error is not None else None
+
+
+def _masking_data(now: Now) -> Iterator[Hit]:
     frame, exchange = now.frame, now.exchange
     if not isinstance(frame, CallError) or exchange is None or now.injected or not _valid(now, exchange):
         return
@@ -73,14 +58,25 @@ def error_masks_data(now: Now) -> Iterator[Hit]:
 
 
 @check("frame-invalid-accepted", answer(), answer(by="csms"))
-def invalid_accepted(now: Now) -> Iterator[Hit]:
-    if isinstance(now.frame, CallResult) and now.exchange is not None and (faults := _faults(now.exchange)):
+def invalid_accepted(now: Now) -> Iterator[Hit] | None:
+    exchange = now.exchange
+    if exchange is None or not (exchange.faults or exchange.call.defects):
+        return None
+    return _accepted(now, exchange)
+
+
+def _accepted(now: Now, exchange: Exchange) -> Iterator[Hit]:
+    if isinstance(now.frame, CallResult) and (faults := _faults(exchange)):
         yield now.hit(f"{_action(now)}, whose payload breaks its schema ({', '.join(faults)}), was answered with a"
                       " CALLRESULT", seen=faults, expected="a CALLERROR", connector=None, transaction=None)
 
 
 @check("frame-valid-rejected", answer(), answer(by="csms"))
-def valid_rejected(now: Now) -> Iterator[Hit]:
+def valid_rejected(now: Now) -> Iterator[Hit] | None:
+    return _rejected(now) if now.error is not None else None
+
+
+def _rejected(now: Now) -> Iterator[Hit]:
     frame, exchange = now.frame, now.exchange
     if not isinstance(frame, CallError) or frame.code not in INVALID or exchange is None:
         return
@@ -91,7 +87,11 @@ def valid_rejected(now: Now) -> Iterator[Hit]:
 
 
 @check("frame-error-notimpl-swap", answer(), answer(by="csms"))
-def notimpl_swap(now: Now) -> Iterator[Hit]:
+def notimpl_swap(now: Now) -> Iterator[Hit] | None:
+    return _swapped(now) if now.error is not None else None
+
+
+def _swapped(now: Now) -> Iterator[Hit]:
     frame, exchange = now.frame, now.exchange
     if not isinstance(frame, CallError) or exchange is None or _carries_data(exchange):
         return

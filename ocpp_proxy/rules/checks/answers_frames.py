@@ -10,7 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, CallResult, CallResultError, Malformed, Send, Side
+from ocpp_proxy.core.exchange import Exchange
+from ocpp_proxy.core.frame import (
+    OTHER_SIDE,
+    Call,
+    CallError,
+    CallResult,
+    CallResultError,
+    Frame,
+    Malformed,
+    Send,
+    Side,
+)
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.scan import escape
 from ocpp_proxy.rules.checks.answers import DATA, LONGEST_ACTION
@@ -25,11 +36,13 @@ HUGE_BYTES = 64 * 1024
 
 
 @check("frame-size", message())
-def size(now: Now) -> Iterator[Hit]:
+def size(now: Now) -> Iterator[Hit] | None:
     frame = now.frame
-    if frame is None or len(frame.raw) <= LARGE_BYTES:
-        return
-    huge = len(frame.raw) > HUGE_BYTES
+    return _large(now, len(frame.raw)) if frame is not None and len(frame.raw) > LARGE_BYTES else None
+
+
+def _large(now: Now, size_bytes: int) -> Iterator[Hit]:
+    huge = size_bytes > HUGE_BYTES
     limit = HUGE_BYTES if huge else LARGE_BYTES
     yield now.hit(f"{_named(now)} has more than {limit // 1024} KiB", case="huge" if huge else None, connector=None,
                   transaction=None)
@@ -56,9 +69,13 @@ _OPAQUE = frozenset({"DataTransfer"})
 
 
 @check("frame-empty-object", message())
-def empty_object(now: Now) -> Iterator[Hit]:
+def empty_object(now: Now) -> Iterator[Hit] | None:
     frame = now.frame
-    if not isinstance(frame, (Call, CallResult, Send)) or now.action in _OPAQUE or not _EMPTY.search(frame.raw):
+    return _empty(now, frame) if frame is not None and _EMPTY.search(frame.raw) is not None else None
+
+
+def _empty(now: Now, frame: Frame) -> Iterator[Hit]:
+    if not isinstance(frame, (Call, CallResult, Send)) or now.action in _OPAQUE:
         return
     for pointer, name in _hollow(frame.payload):
         yield now.hit(f"{name} is an empty object", pointer, seen={}, expected="a field that is left out")
@@ -102,22 +119,27 @@ class UsedIds:
 
 
 @check("frame-id-reuse-across", call(), call(by="csms"))
-def id_reuse_across(now: Now) -> Iterator[Hit]:
-    frame, session = now.frame, now.session
-    if not isinstance(frame, (Call, Send)) or now.injected or session.station is None:
-        return
-    key, content = (now.speaker, frame.message_id), hash(frame.raw)
-    ids = session.book(UsedIds).of(now.connection)
-    for connection, earlier in session.book(UsedIds).by_connection.items():
+def id_reuse_across(now: Now) -> Iterator[Hit] | None:
+    session, exchange = now.session, now.exchange
+    if exchange is None or exchange.injected or session.station is None:
+        return None
+    book = session.book(UsedIds)
+    ids = book.of(now.connection)
+    if len(ids) < 2 * IDS_KEPT:
+        ids.setdefault((exchange.caller, exchange.message_id), (hash(exchange.call.raw), exchange.call_seq))
+    return _used_before(now, exchange, book) if len(book.by_connection) > 1 else None
+
+
+def _used_before(now: Now, exchange: Exchange, book: UsedIds) -> Iterator[Hit]:
+    key, content = (exchange.caller, exchange.message_id), hash(exchange.call.raw)
+    for connection, earlier in book.by_connection.items():
         if connection == now.connection or (before := earlier.get(key)) is None or before[0] == content:
             continue
         # Queued messages may be sent again, as offline by now; and of two stations of one name each has ids of its own.
-        if frame.action not in DATA and len(session.links.open) < 2:
+        if exchange.action not in DATA and len(now.session.links.open) < 2:
             yield now.hit(f"The {SHOWN[now.speaker]} uses message ids of an earlier connection for other requests",
                           also=[FrameRef(connection, before[1])], connector=None, transaction=None)
             break
-    if len(ids) < 2 * IDS_KEPT:
-        ids.setdefault(key, (content, now.ref.seq))
 
 
 # What cannot be read
@@ -142,14 +164,18 @@ class Garble:
 
 
 @check("frame-corrupt-id-minus1", message())
-def corrupt_id(now: Now) -> Iterator[Hit]:
-    frame, book = now.frame, now.session.book(Garble)
+def corrupt_id(now: Now) -> Iterator[Hit] | None:
+    frame = now.frame
     if isinstance(frame, Malformed):
-        book.last[now.speaker] = Garbled(now.connection, frame.raw[:READ_BYTES], now.time, now.ref)
-        return
-    if type(frame) is not CallError or now.exchange is not None:
-        return
-    meant = book.last.pop(OTHER_SIDE[now.speaker], None)
+        garbled = Garbled(now.connection, frame.raw[:READ_BYTES], now.time, now.ref)
+        now.session.book(Garble).last[now.speaker] = garbled
+    elif type(frame) is CallError and now.exchange is None:
+        return _misdirected(now, frame)
+    return None
+
+
+def _misdirected(now: Now, frame: CallError) -> Iterator[Hit]:
+    meant = now.session.book(Garble).last.pop(OTHER_SIDE[now.speaker], None)
     if meant is None or meant.connection != now.connection or frame.message_id == UNREADABLE_ID:
         return
     if now.time - meant.time <= now.bounds.answer_fail_s and _quoted(frame.message_id) not in meant.head:
@@ -165,6 +191,8 @@ def _quoted(message_id: str) -> bytes:
 def unknown_type(now: Now) -> None:
     """2.0.1 wants an answer to a type that it does not know."""
     frame = now.frame
+    if isinstance(frame, (Call, CallResult)):
+        return
     foreign = isinstance(frame, (Send, CallResultError)) or (
         isinstance(frame, Malformed) and any(defect.code == "type-unknown" for defect in frame.defects))
     if foreign:
