@@ -29,7 +29,7 @@ DECIMALS = 6
 
 # Looked for in the raw bytes first: patterns that begin with one character are the fast ones.
 _TEN_DIGITS_OR_NEGATIVE = re.compile(rb":\s*(?:-|\d{10})")
-_SEVEN_DECIMALS = re.compile(rb"\.\d{7}|[eE]-")
+_SEVEN_DECIMALS = tuple(map(re.compile, (rb"\.\d{7}", rb"e-\d+\s*[,}\]]", rb"E-\d+\s*[,}\]]")))
 _WHOLE_WITH_POINT = re.compile(rb"\.0*[\s,}\]]")
 
 # The fields that are integers wherever they occur in a version.
@@ -93,10 +93,8 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def hinted(now: Now, hint: re.Pattern[bytes]) -> Leaves | None:
-    """The leaves of the payload, None where its bytes do not have the hint."""
-    if now.frame is None or hint.search(now.frame.raw) is None:
-        return None
+def _leaves(now: Now) -> Leaves:
+    """The leaves of the payload, but for what its sender fills in as it likes."""
     return leaves(payload(now), _DATA if now.action == "DataTransfer" else _FREE_FORM)
 
 
@@ -105,13 +103,13 @@ def hinted(now: Now, hint: re.Pattern[bytes]) -> Leaves | None:
 
 @check("schema-range-201", EVERY)
 def range_2x(now: Now) -> Iterator[Hit] | None:
-    found = hinted(now, _TEN_DIGITS_OR_NEGATIVE)
-    return _out_of_range(now, found) if found is not None else None
+    frame = now.frame
+    return _out_of_range(now) if frame is not None and _TEN_DIGITS_OR_NEGATIVE.search(frame.raw) is not None else None
 
 
-def _out_of_range(now: Now, found: Leaves) -> Iterator[Hit]:
+def _out_of_range(now: Now) -> Iterator[Hit]:
     integers = INTEGERS[now.version]
-    for pointer, name, value in found:
+    for pointer, name, value in _leaves(now):
         size = number(value) if name in integers else None
         if size is None or any(error.pointer == pointer for error in now.schema_errors):
             continue
@@ -124,12 +122,12 @@ def _out_of_range(now: Now, found: Leaves) -> Iterator[Hit]:
 
 @check("schema-decimal-6", FROM_CSMS)
 def decimals_2x(now: Now) -> Iterator[Hit] | None:
-    found = hinted(now, _SEVEN_DECIMALS)
-    return _too_fine(now, found) if found is not None else None
+    raw = now.frame.raw if now.frame is not None else b""
+    return _too_fine(now) if any(one.search(raw) for one in _SEVEN_DECIMALS) else None
 
 
-def _too_fine(now: Now, found: Leaves) -> Iterator[Hit]:
-    for pointer, name, value in found:
+def _too_fine(now: Now) -> Iterator[Hit]:
+    for pointer, name, value in _leaves(now):
         if number(value) is not None and _decimals(value) > DECIMALS:
             yield now.hit(f"{name} has more than six decimal places", pointer, expected="six decimal places at most")
 
@@ -141,13 +139,13 @@ def _decimals(value: Any) -> int:
 
 @check("schema-int-as-float", EVERY)
 def whole_with_point(now: Now) -> Iterator[Hit] | None:
-    found = hinted(now, _WHOLE_WITH_POINT)
-    return _pointed(now, found) if found is not None else None
+    frame = now.frame
+    return _pointed(now) if frame is not None and _WHOLE_WITH_POINT.search(frame.raw) is not None else None
 
 
-def _pointed(now: Now, found: Leaves) -> Iterator[Hit]:
+def _pointed(now: Now) -> Iterator[Hit]:
     integers = INTEGERS[now.version]
-    for pointer, name, value in found:
+    for pointer, name, value in _leaves(now):
         if name in integers and isinstance(value, (float, Decimal)) and _whole(value):
             yield now.hit(f"The integer {name} is written with a decimal point", pointer)
 
@@ -189,15 +187,17 @@ def _no_numbers(now: Now) -> Iterator[Hit]:
 
 # Characters
 
+_BACKSLASH, _DELETE = 0x5C, 0x7F
+
 
 @check("schema-printable-ascii", EVERY)
 def printable(now: Now) -> Iterator[Hit] | None:
     raw = now.frame.raw if now.frame is not None else b""
-    return None if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw else _unprintable(now)
+    return None if raw.isascii() and _BACKSLASH not in raw and _DELETE not in raw else _unprintable(now)
 
 
 def _unprintable(now: Now) -> Iterator[Hit]:
-    for pointer, name, value in leaves(payload(now), _DATA if now.action == "DataTransfer" else _FREE_FORM):
+    for pointer, name, value in _leaves(now):
         if not isinstance(value, str) or (value.isascii() and value.isprintable()):
             continue
         if name in CI_STRINGS or (name in FREE_TEXTS and "sampledValue" not in pointer):

@@ -10,24 +10,44 @@ Source: OCPP 1.6 edition 2 chapters 6 and 7; Improved security for OCPP 1.6-J ed
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 from ocpp_proxy.core.frame import CallResult
-from ocpp_proxy.rules.checks.content import EVERY, payload
+from ocpp_proxy.rules.checks.content import payload
 from ocpp_proxy.rules.expect import lookup, lookup_all, tokens_of
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import check
+from ocpp_proxy.rules.occasions import answer, call, check
 
-Paths: TypeAlias = "tuple[tuple[str, ...], ...]"
+# What the bytes of a frame hold that has an empty or blank text. White space other than spaces may not stand in one.
+_EMPTY, _BLANK = re.compile(rb'""'), re.compile(rb'"[ ]')
+_BACKSLASH = 0x5C
 
-_EMPTY = re.compile(rb'[:\[,]\s*"\s*"')
+
+class Required(NamedTuple):
+    """Where a required text is. `empty`: what the bytes hold where it is empty or blank, but for escapes."""
+
+    path: tuple[str, ...]
+    empty: re.Pattern[bytes]
+
+    @classmethod
+    def of(cls, pointer: str) -> Required:
+        path = tokens_of(pointer)
+        before = rb"[\[,]" if path[-1] == "*" else rb'"%s"\s*:' % path[-1].encode()
+        return cls(path, re.compile(before + rb'\s*"\s*"'))
+
+    @property
+    def name(self) -> str:
+        return next(part for part in reversed(self.path) if part != "*")
 
 
-def _table(lines: str) -> Mapping[str, Paths]:
+Texts: TypeAlias = tuple[Required, ...]
+
+
+def _table(lines: str) -> dict[str, Texts]:
     """A line an action: its name and the pointers to its required texts."""
     rows = (line.split() for line in lines.strip().splitlines())
-    return {action: tuple(map(tokens_of, pointers)) for action, *pointers in rows}
+    return {action: tuple(map(Required.of, pointers)) for action, *pointers in rows}
 
 
 _CALLS_16 = _table("""
@@ -87,39 +107,43 @@ UnpublishFirmware /checksum
 UpdateFirmware /firmware/location
 UsePriorityCharging /transactionId
 """)
-_ANSWERS_2X = _table("""
+_REASON = (Required.of("/statusInfo/reasonCode"),)
+_ANSWERS_2X = {action: (*texts, *_REASON) for action, texts in _table("""
 Authorize /idTokenInfo/groupIdToken/idToken
 GetInstalledCertificateIds /certificateHashDataChain/*/certificateHashData/issuerNameHash
 TransactionEvent /idTokenInfo/groupIdToken/idToken
-""")
-_REASON: Paths = (("statusInfo", "reasonCode"),)
+""").items()}
 
 
-@check("schema-empty-string", EVERY)
+_CALLED = tuple(_CALLS_16 | _CALLS_2X)
+
+
+@check("schema-empty-string", call(*_CALLED), call(*_CALLED, by="csms"), answer(), answer(by="csms"))
 def empty_text(now: Now) -> Iterator[Hit] | None:
-    raw = now.frame.raw if now.frame is not None else b""
-    may_be = b'""' in raw or b' "' in raw  # far faster than the pattern
-    return _empty(now) if may_be and _EMPTY.search(raw) is not None else None
+    texts, frame = _texts(now), now.frame
+    if not texts or frame is None:
+        return None
+    raw = frame.raw
+    may_be = _EMPTY.search(raw) is not None or _BLANK.search(raw) is not None or frame.defects
+    return _empty(now, texts, raw) if may_be else None
 
 
-def _empty(now: Now) -> Iterator[Hit]:
-    found = payload(now)
-    for path in _paths(now):
-        for pointer, value in lookup_all(found, path):
+def _empty(now: Now, texts: Texts, raw: bytes) -> Iterator[Hit]:
+    found, plain = payload(now), _BACKSLASH not in raw
+    for one in texts:
+        if plain and one.empty.search(raw) is None:
+            continue
+        for pointer, value in lookup_all(found, one.path):
             if isinstance(value, str) and not value.strip() and not _needs_no_token(found, pointer):
                 state = "blank" if value else "empty"
-                yield now.hit(f"The required {_name(path)} is {state}", pointer, seen=value, expected="a text")
+                yield now.hit(f"The required {one.name} is {state}", pointer, seen=value, expected="a text")
 
 
-def _paths(now: Now) -> Paths:
-    answered, old = isinstance(now.frame, CallResult), now.version == "1.6"
-    if old:
+def _texts(now: Now) -> Texts:
+    answered = isinstance(now.frame, CallResult)
+    if now.version == "1.6":
         return (_ANSWERS_16 if answered else _CALLS_16).get(now.action, ())
-    return (*_ANSWERS_2X.get(now.action, ()), *_REASON) if answered else _CALLS_2X.get(now.action, ())
-
-
-def _name(path: tuple[str, ...]) -> str:
-    return next(part for part in reversed(path) if part != "*")
+    return _ANSWERS_2X.get(now.action, _REASON) if answered else _CALLS_2X.get(now.action, ())
 
 
 def _needs_no_token(found: Any, pointer: str) -> bool:

@@ -68,7 +68,7 @@ def _wanted(now: Now) -> Opened | None:
 
 @check("ws-subprotocol-missing", HANDSHAKE)
 def subprotocol_missing(now: Now) -> Iterator[Hit]:
-    record = _wanted(now)
+    record = now.once(_wanted)
     if record is None or record.offered:
         return
     if upgrade(now) is None:
@@ -79,7 +79,7 @@ def subprotocol_missing(now: Now) -> Iterator[Hit]:
 
 @check("ws-subprotocol-unknown", HANDSHAKE)
 def subprotocol_unknown(now: Now) -> Iterator[Hit]:
-    record = _wanted(now)
+    record = now.once(_wanted)
     if record is None or not record.offered or not set(KNOWN).isdisjoint(record.offered):
         return
     meant = nearest(record.offered[0], KNOWN)
@@ -92,7 +92,7 @@ def subprotocol_unknown(now: Now) -> Iterator[Hit]:
 @check("ws-subprotocol-not-echoed", HANDSHAKE)
 def subprotocol_foreign(now: Now) -> Iterator[Hit]:
     """The CSMS chooses what was not offered."""
-    record = _wanted(now)
+    record = now.once(_wanted)
     if record is None or record.status != 101 or record.subprotocol is None:
         return
     if not record.offered and upgrade(now) is None:
@@ -104,11 +104,15 @@ def subprotocol_foreign(now: Now) -> Iterator[Hit]:
 
 
 @check("ws-subprotocol-not-echoed", message(by="csms"))
-def subprotocol_not_echoed(now: Now) -> Iterator[Hit]:
+def subprotocol_not_echoed(now: Now) -> Iterator[Hit] | None:
     """The CSMS chooses none and goes on all the same, instead of closing at once."""
-    record = now.link.opened if now.link is not None else None
-    if record is None or record.subprotocol is not None or now.link is None or "csms" in now.link.heard:
-        return
+    link = now.link
+    if link is None or "csms" in link.heard or link.opened is None or link.opened.subprotocol is not None:
+        return None
+    return _not_echoed(now, link.opened)
+
+
+def _not_echoed(now: Now, record: Opened) -> Iterator[Hit]:
     if record.offered and record.csms_headers:
         yield now.hit(f"The CSMS chooses none of the subprotocols offered ({_listed(record.offered)}) and keeps the"
                       " connection all the same", expected=list(record.offered[:NAMED]))
@@ -116,7 +120,7 @@ def subprotocol_not_echoed(now: Now) -> Iterator[Hit]:
 
 @check("ws-subprotocol-reject-style", HANDSHAKE)
 def reject_style(now: Now) -> Iterator[Hit]:
-    record, agreed = _wanted(now), now.session.book(Handshakes).agreed
+    record, agreed = now.once(_wanted), now.session.book(Handshakes).agreed
     if record is None:
         return
     if record.status == 101 and record.subprotocol in KNOWN:
@@ -158,13 +162,13 @@ class Path:
 
 
 def _path(now: Now) -> Path | None:
-    record = _wanted(now)
+    record = now.once(_wanted)
     return Path.of(record) if record is not None else None
 
 
 @check("ws-identity-encoding", HANDSHAKE)
 def identity_encoding(now: Now) -> Iterator[Hit]:
-    path = _path(now)
+    path = now.once(_path)
     if path is None or path.identity is None:
         return
     identity = path.identity
@@ -195,7 +199,7 @@ def _plus(now: Now, identity: str) -> str | None:
 
 @check("ws-identity-charset", HANDSHAKE)
 def identity_charset(now: Now) -> Iterator[Hit]:
-    path = _path(now)
+    path = now.once(_path)
     identity = decoded(path.identity) if path is not None and path.identity is not None else None
     if identity is None or not _anew(now, identity):
         return
@@ -215,7 +219,7 @@ def identity_charset(now: Now) -> Iterator[Hit]:
 
 @check("ws-identity-trailing", HANDSHAKE)
 def identity_trailing(now: Now) -> Iterator[Hit]:
-    path = _path(now)
+    path = now.once(_path)
     if path is None or not _anew(now, path):
         return
     trimmed = path.path.strip("/")
@@ -240,7 +244,7 @@ def _shown(character: str) -> str:
 
 @check("ws-compression-16", OPENED)
 def compression_16(now: Now) -> Iterator[Hit]:
-    record = _wanted(now)
+    record = now.once(_wanted)
     if record is None or version_of_subprotocol(record.subprotocol) != "1.6":
         return
     if DEFLATE in (record.extensions or "") and _anew(now, record.extensions):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ocpp_proxy.core.record import Closed
-from ocpp_proxy.core.station.links import Handshake
+from ocpp_proxy.core.station.links import Handshake, Link
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import CLOSED, HANDSHAKE, OPENED, check, control, message
 
@@ -137,13 +137,15 @@ def second_connection(now: Now) -> Iterator[Hit]:
 
 
 @check("ws-dup-connection", message(by="station"), control(by="station"))
-def both_in_use(now: Now) -> Iterator[Hit]:
+def both_in_use(now: Now) -> Iterator[Hit] | None:
     links = now.session.links.open
-    if len(links) < 2 or now.link is None:
-        return
+    return _older_in_use(now, links) if len(links) > 1 else None
+
+
+def _older_in_use(now: Now, links: dict[str, Link]) -> Iterator[Hit]:
     newest = next(reversed(links.values()))
     under_way = now.time - newest.opened_time <= now.bounds.interval_s
-    if newest is not now.link and not under_way:
+    if now.link is not None and newest is not now.link and not under_way:
         yield now.hit("The station goes on using this connection after it has opened another", connector=None,
                       transaction=None)
 
