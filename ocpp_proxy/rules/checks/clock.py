@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocpp_proxy.core.exchange import Exchange
 from ocpp_proxy.core.formats import is_iso_8601
 from ocpp_proxy.core.frame import Call, CallResult, Frame, Send
 from ocpp_proxy.core.occasion import FrameRef
-from ocpp_proxy.core.payload import integer, moment_us, objects
+from ocpp_proxy.core.payload import integer, items, moment_us
 from ocpp_proxy.core.station.transactions import UNKNOWN
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import call, check, message
@@ -36,9 +37,11 @@ STEP_BACK_S = 10.0  # samples of two kinds may cross, and a clock may be set by 
 TRANSACTIONS_KEPT = 64
 TIMES_KEPT = 8
 
-# A frame that holds none of these needs no closer look.
-_ZONELESS = re.compile(rb'[Tt][0-9]{2}:?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]+)?)?"')
-_FRACTIONAL = re.compile(rb"[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}[.,][0-9]{4}")
+# A frame that holds none of these needs no closer look. Patterns that begin with one character are the fast ones.
+_ZONELESS = rb'[0-9:.,]++"'
+_FRACTIONAL = rb"[0-9]{2}:[0-9]{2}:[0-9]{2}[.,][0-9]{4}"
+_UP_ZONELESS, _LOW_ZONELESS = re.compile(b"T" + _ZONELESS), re.compile(b"t" + _ZONELESS)
+_UP_FRACTIONAL, _LOW_FRACTIONAL = re.compile(b"T" + _FRACTIONAL), re.compile(b"t" + _FRACTIONAL)
 _FRACTION = re.compile(r"[.,]([0-9]+)")
 _DIGIT = re.compile(r"[0-9]")
 
@@ -84,9 +87,12 @@ def _each_name(payload: Any) -> Iterator[tuple[str, str, str]]:
 
 
 @check("time-no-zone", message())
-def no_zone(now: Now) -> Iterator[Hit]:
-    if now.frame is None or _ZONELESS.search(now.frame.raw) is None:
-        return
+def no_zone(now: Now) -> Iterator[Hit] | None:
+    raw = now.frame.raw if now.frame is not None else b""
+    return _without_zone(now) if _UP_ZONELESS.search(raw) or _LOW_ZONELESS.search(raw) else None
+
+
+def _without_zone(now: Now) -> Iterator[Hit]:
     for pointer, name, text in _each_name(payload_of(now.frame)):
         if is_iso_8601(text) and not has_zone(text):
             yield now.hit(f"{name} has no time zone", pointer, seen=_shape(text), expected="Z or an offset",
@@ -94,9 +100,12 @@ def no_zone(now: Now) -> Iterator[Hit]:
 
 
 @check("time-fraction", message())
-def too_fine(now: Now) -> Iterator[Hit]:
-    if now.frame is None or _FRACTIONAL.search(now.frame.raw) is None:
-        return
+def too_fine(now: Now) -> Iterator[Hit] | None:
+    raw = now.frame.raw if now.frame is not None else b""
+    return _with_fraction(now) if _UP_FRACTIONAL.search(raw) or _LOW_FRACTIONAL.search(raw) else None
+
+
+def _with_fraction(now: Now) -> Iterator[Hit]:
     for pointer, name, text in _each_name(payload_of(now.frame)):
         found = _FRACTION.search(text)
         if found is not None and len(found[1]) > DECIMALS_MOST and is_iso_8601(text):
@@ -109,11 +118,17 @@ def too_fine(now: Now) -> Iterator[Hit]:
 
 @dataclass(slots=True)
 class Told:
-    """The last messages of a transaction: their times, and where the latest of them was."""
+    """The last messages of a transaction: their times, the latest that was told and the frame that told it."""
 
     times: deque[int] = field(default_factory=lambda: deque(maxlen=TIMES_KEPT))
     latest: int | None = None
-    ref: FrameRef | None = None
+    connection: str = ""
+    seq: int = 0
+
+    def tell(self, at_us: int, exchange: Exchange) -> None:
+        self.times.append(at_us)
+        if self.latest is None or at_us > self.latest:
+            self.latest, self.connection, self.seq = at_us, exchange.connection, exchange.call_seq
 
 
 @dataclass(slots=True)
@@ -132,21 +147,31 @@ class Course:
 
 
 @check("time-backwards", call("MeterValues", "StopTransaction"))
-def backwards(now: Now) -> Iterator[Hit]:
-    number, (pointer, at_us) = integer(now.request, "transactionId"), _time_of(now.request)
-    if number is None or number == UNKNOWN or at_us is None or now.injected:
-        return
-    transaction, course = now.session.transactions.find(number), now.session.book(Course)
+def backwards(now: Now) -> Iterator[Hit] | None:
+    request, exchange = now.request, now.exchange
+    number = integer(request, "transactionId")
+    if number is None or number == UNKNOWN or exchange is None or exchange.injected:
+        return None
+    place, at_us = _time_of(request)
+    if at_us is None:
+        return None
+    told = now.session.book(Course).of(number)
+    if told.latest is not None and at_us >= told.latest and exchange.action == "MeterValues":
+        told.tell(at_us, exchange)
+        return None
+    pointer = "/timestamp" if place is None else f"/meterValue/{place}/timestamp"
+    return _earlier(now, exchange, number, pointer, at_us)
+
+
+def _earlier(now: Now, exchange: Exchange, number: int, pointer: str, at_us: int) -> Iterator[Hit]:
+    course, transaction = now.session.book(Course), now.session.transactions.find(number)
     told = course.of(number)
     began_us = transaction.started_us if transaction is not None else None
-    latest, ref = told.latest, told.ref
+    latest, ref, known = told.latest, FrameRef(told.connection, told.seq), at_us in told.times
     if latest is None and transaction is not None:
-        latest, ref = began_us, transaction.start
-    known = at_us in told.times
-    told.times.append(at_us)
-    if told.latest is None or at_us > told.latest:
-        told.latest, told.ref = at_us, now.ref
-    if now.action == "StopTransaction":
+        latest, ref = began_us, transaction.start or ref
+    told.tell(at_us, exchange)
+    if exchange.action == "StopTransaction":
         course.told.pop(number, None)
         if began_us is not None and at_us < began_us:
             return  # stop-time-order tells of it
@@ -154,12 +179,12 @@ def backwards(now: Now) -> Iterator[Hit]:
         yield now.hit("The time is earlier than in the transaction's message before", pointer, also=[ref])
 
 
-def _time_of(request: Any) -> tuple[str, int | None]:
-    """The message's own time, of MeterValues the latest of its samples, with the pointer to it."""
+def _time_of(request: Any) -> tuple[int | None, int | None]:
+    """The message's own time; of MeterValues the latest of its samples, with the place of the last that has it."""
     at_us = moment_us(request, "timestamp")
-    if at_us is not None:
-        return "/timestamp", at_us
-    times = [(found, f"/meterValue/{place}/timestamp") for place, value in objects(request, "meterValue")
-             if (found := moment_us(value, "timestamp")) is not None]
-    latest = max(times, default=None)
-    return (latest[1], latest[0]) if latest is not None else ("", None)
+    place: int | None = None
+    for number, value in enumerate(items(request, "meterValue") if at_us is None else ()):
+        found = moment_us(value, "timestamp")
+        if found is not None and (at_us is None or found >= at_us):
+            at_us, place = found, number
+    return place, at_us

@@ -10,17 +10,17 @@ section 5.2; OCPP 2.1 Part 2 G02 and Part 4 section 5.3.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ocpp_proxy.core.frame import CallResult
+from ocpp_proxy.core.frame import Call, CallResult
 from ocpp_proxy.core.occasion import FrameRef, Occasion
 from ocpp_proxy.core.payload import folded, integer, member, numeral, objects, text
 from ocpp_proxy.core.station.links import Link
 from ocpp_proxy.core.station.settings import variable_name
 from ocpp_proxy.rules.checks import boot16_book as boots
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import OPENED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import CLOSED, OPENED, answer, call, check, learn
 
 KEY_16 = "HeartbeatInterval"
 KEY_2X = "OCPPCommCtrlr.HeartbeatInterval"
@@ -36,7 +36,7 @@ class Beat:
     """The interval that the CSMS set last, by which action and where; and the heartbeats since then on the connection
     `on`: when the `last` was, the last GAPS `gaps` in which the station said nothing else, and how many in a row came
     too `soon`. `told`: it has been said that the interval is ignored. `synced`: when the station last asked the time;
-    `silence`: when the last silence that was told of began."""
+    `silence`: when the last silence that was told of began; `watched`: the connections that may fall silent."""
 
     set_s: float | None = None
     set_by: str = ""
@@ -48,6 +48,7 @@ class Beat:
     told: bool = False
     synced: float | None = None
     silence: float | None = None
+    watched: set[str] = field(default_factory=set)
 
 
 # The interval
@@ -83,10 +84,11 @@ def _seconds(value: str | None) -> float:
 
 
 def interval(now: Now) -> float | None:
-    """How long the station may be inactive: as set last or as it says itself, whichever is longer."""
-    read = now.session.settings.integer(key_of(now))
-    known = [value for value in (now.session.book(Beat).set_s, read) if value is not None and value > 0]
-    return float(max(known)) if known else None
+    """How long the station may be inactive: as set last or as it says itself, whichever is longer; None where neither
+    is known. To be asked for with `now.once`."""
+    read, set_s = now.session.settings.integer(key_of(now)), now.session.book(Beat).set_s
+    longest = max(read or 0, set_s or 0)
+    return float(longest) if longest > 0 else None
 
 
 SETTERS = answer("BootNotification") + answer("ChangeConfiguration", "SetVariables", by="csms")
@@ -110,8 +112,11 @@ def other_than_set(now: Now) -> Iterator[Hit]:
         yield from now.unknown("no interval in the answer to a BootNotification seen")
         return
     for place, entry in objects(now.response, "configurationKey"):
+        key = text(entry, "key")
+        if key is None or len(key) != len(KEY_16) or key.casefold() != KEY_16.casefold():
+            continue
         value = text(entry, "value")
-        if folded(entry, "key") == KEY_16.casefold() and value is not None and numeral(value) != beat.set_s:
+        if value is not None and numeral(value) != beat.set_s:
             yield now.hit(f"{KEY_16} is {value[:20]}, and BootNotification was answered with interval {beat.set_s:g}",
                           f"/configurationKey/{place}/value", seen=value[:20], expected=f"{beat.set_s:g}",
                           also=[beat.set_ref])  # fmt: skip
@@ -120,35 +125,61 @@ def other_than_set(now: Now) -> Iterator[Hit]:
 # Silence
 
 
-@check("hb-interval", call(), SETTERS, OPENED)
+@check("hb-interval", call(retries=True), SETTERS, OPENED)
 def to_be_heard(now: Now) -> Iterator[Hit] | None:
+    """One deadline a connection; none once a silence has been told of, until the station is heard of again."""
+    watched = now.session.book(Beat).watched
+    if isinstance(now.frame, Call) and now.connection in watched:
+        return None
     new_s = just_set(now) if isinstance(now.frame, CallResult) else None
-    known_s = new_s if new_s else interval(now)
+    known_s = new_s if new_s else now.once(interval)
     if known_s is None:
         return now.unknown("no heartbeat interval seen")
     if new_s or now.expected(now.connection) is None:
-        now.later(_patience_s(now, known_s), silent, key=now.connection)
+        _watch(now, known_s)
     return None
+
+
+@check("hb-interval", answer(by="csms"))
+def heard_again(now: Now) -> None:
+    beat, link = now.session.book(Beat), now.link
+    if link is None or now.connection in beat.watched or _heard(link) != beat.silence:
+        return
+    known_s = now.once(interval)
+    if known_s is not None:
+        _watch(now, known_s)
+
+
+@learn(CLOSED)
+def left(now: Now) -> None:
+    now.session.book(Beat).watched.discard(now.connection)
+
+
+def _watch(now: Now, interval_s: float) -> None:
+    now.later(_patience_s(now, interval_s), silent, key=now.connection)
+    if now.expected(now.connection) is not None:  # a station has so many deadlines and no more
+        now.session.book(Beat).watched.add(now.connection)
 
 
 def silent(now: Now, deadline: Deadline) -> Iterator[Hit]:
     link, beat, known_s = now.link, now.session.book(Beat), interval(now)
+    beat.watched.discard(now.connection)
     if link is None or known_s is None:
         return
     patience_s, since = _patience_s(now, known_s), _heard(link)
-    if now.time < since + patience_s - 0.001:
-        now.later(since + patience_s - now.time, silent, key=link.connection, place=deadline.place)
-        return
-    now.later(patience_s, silent, key=link.connection, place=deadline.place)
-    if beat.silence == since or not link.whole or _waits(link) \
-            or now.session.registration.status in ("Pending", "Rejected"):
-        return
-    beat.silence = since
-    alive = link.pinged.get("station", since) > since
-    pings = ", but for pings and pongs" if alive else ""
-    place = replace(deadline.place, evidence=(), action="", connector=None, transaction=None)
-    yield now.hit(f"The station has sent nothing for {patience_s:g} s{pings}, with an interval of {known_s:g} s",
-                  place=place, frame=now.ref, by="station", case="pings" if alive else None)
+    left_s = since + patience_s - now.time
+    told = beat.silence == since or not link.whole
+    excused = _waits(link) or now.session.registration.status in ("Pending", "Rejected")
+    if left_s > 0.001 or (excused and not told):
+        now.later(left_s if left_s > 0.001 else patience_s, silent, key=now.connection, place=deadline.place)
+        beat.watched.add(now.connection)
+    elif not told:
+        beat.silence = since
+        alive = link.pinged.get("station", since) > since
+        pings = ", but for pings and pongs" if alive else ""
+        place = replace(deadline.place, evidence=(), action="", connector=None, transaction=None)
+        yield now.hit(f"The station has sent nothing for {patience_s:g} s{pings}, with an interval of {known_s:g} s",
+                      place=place, frame=now.ref, by="station", case="pings" if alive else None)
 
 
 def _patience_s(now: Now, interval_s: float) -> float:
@@ -169,35 +200,31 @@ def _waits(link: Link) -> bool:
 
 @check("hb-too-often", call("Heartbeat"))
 def too_often(now: Now) -> Iterator[Hit] | None:
-    known_s = interval(now)
+    known_s, gap = now.once(interval), now.once(_gap)
     if known_s is None:
         return now.unknown("no heartbeat interval seen")
-    return _too_often(now, known_s)
+    return _too_often(now, known_s) if gap is not None and gap < OFTEN * known_s else None
 
 
 def _too_often(now: Now, interval_s: float) -> Iterator[Hit]:
-    beat, gap = now.session.book(Beat), _gap(now)
-    if gap is None or gap >= OFTEN * interval_s or beat.soon + 1 < GAPS:
+    beat = now.session.book(Beat)
+    if beat.soon + 1 < GAPS:
         return
     if beat.set_s is None or _cadence(now) is None:  # else it is hb-interval-ignored that tells of it
         yield now.hit(f"Heartbeats come within less than half the interval of {interval_s:g} s")
 
 
 @check("hb-interval-ignored", call("Heartbeat"))
-def ignored(now: Now) -> Iterator[Hit] | None:
-    if now.session.book(Beat).set_s is None:
+def ignored(now: Now) -> Iterable[Hit] | None:
+    beat = now.session.book(Beat)
+    if beat.set_s is None:
         return now.unknown("the CSMS has set no heartbeat interval")
-    return _ignored(now)
-
-
-def _ignored(now: Now) -> Iterator[Hit]:
-    beat, cadence = now.session.book(Beat), _cadence(now)
-    if cadence is None or beat.set_s is None or beat.told:
-        return
-    if abs(cadence - beat.set_s) > now.bounds.tolerance_s(beat.set_s):
-        beat.told = True
-        yield now.hit(f"Heartbeats come every {_rounded(cadence)} s, and {beat.set_by} has set {beat.set_s:g} s",
-                      expected=f"{beat.set_s:g}", also=[beat.set_ref])
+    cadence = None if beat.told else _cadence(now)
+    if cadence is None or abs(cadence - beat.set_s) <= now.bounds.tolerance_s(beat.set_s):
+        return None
+    beat.told = True
+    return [now.hit(f"Heartbeats come every {_rounded(cadence)} s, and {beat.set_by} has set {beat.set_s:g} s",
+                    expected=f"{beat.set_s:g}", also=[beat.set_ref])]
 
 
 def _gap(now: Now) -> float | None:
@@ -212,17 +239,17 @@ def _gap(now: Now) -> float | None:
 def _idle_gap(now: Now) -> float | None:
     """The same, where the station said nothing else meanwhile."""
     beat, link = now.session.book(Beat), now.link
-    return _gap(now) if link is not None and link.heard.get("station") == beat.last else None
+    return now.once(_gap) if link is not None and link.heard.get("station") == beat.last else None
 
 
 def _cadence(now: Now) -> float | None:
     """The pace of the last heartbeats, this one included; None where there is none."""
-    gap = _idle_gap(now)
-    gaps = [*now.session.book(Beat).gaps, gap][-GAPS:]
-    known = [one for one in gaps if one is not None]
-    if gap is None or len(known) < GAPS or max(known) - min(known) > now.bounds.tolerance_s(max(known)):
+    gap, before = now.once(_idle_gap), now.session.book(Beat).gaps
+    if gap is None or len(before) < GAPS - 1:
         return None
-    return sum(known) / GAPS
+    gaps = [*before, gap][-GAPS:]
+    longest = max(gaps)
+    return sum(gaps) / GAPS if longest - min(gaps) <= now.bounds.tolerance_s(longest) else None
 
 
 def _rounded(seconds: float) -> str:
@@ -232,20 +259,20 @@ def _rounded(seconds: float) -> str:
 
 @learn(call("Heartbeat"))
 def beaten(now: Now) -> None:
-    beat, gap, idle = now.session.book(Beat), _gap(now), _idle_gap(now)
-    known_s = interval(now)
+    beat, gap, idle, known_s = now.session.book(Beat), now.once(_gap), now.once(_idle_gap), now.once(interval)
     beat.soon = beat.soon + 1 if gap is not None and known_s is not None and gap < OFTEN * known_s else 0
     if idle is None:
         beat.gaps.clear()
     else:
         beat.gaps.append(idle)
-    beat.last, beat.on = now.time, now.connection
+    beat.last = beat.synced = now.time
+    beat.on = now.connection
 
 
 # The time of day
 
 
-@learn(call("Heartbeat", "BootNotification"))
+@learn(call("BootNotification"))
 def asked_the_time(now: Now) -> None:
     now.session.book(Beat).synced = now.time
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ocpp_proxy.core.occasion import FrameRef
-from ocpp_proxy.core.payload import moment_us, objects, text
+from ocpp_proxy.core.payload import items, moment_us, text
 from ocpp_proxy.core.record import Opened
 from ocpp_proxy.rules.checks.clock import has_zone
 from ocpp_proxy.rules.checks.clock_live import live
@@ -45,16 +46,16 @@ _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 @dataclass(slots=True)
 class Clocks:
     """How far the CSMS's last currentTime, and the station's last credible time, were ahead of this computer's clock,
-    in seconds, and where they were told."""
+    in seconds, and where they were told. `doubted`: a third clock may be waited for."""
 
     csms_s: float | None = None
     csms_ref: FrameRef | None = None
     station_s: float | None = None
     station_ref: FrameRef | None = None
+    doubted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A time that the station wrote down. `ahead_s`: of this computer's clock; `skew_s`: of the CSMS's where that is
     known, else of this computer's; `whose`: that clock; `alone`: there are but two clocks to compare."""
 
@@ -74,46 +75,54 @@ def _stamp(now: Now) -> tuple[str, str] | None:
     """The time at which the station wrote the message, or what it is about happened: the latest that it names."""
     request = now.request
     if now.action == "MeterValues":
-        places = [(f"/meterValue/{place}/timestamp", found) for place, value in objects(request, "meterValue")
-                  if (found := text(value, "timestamp")) is not None]
-        return places[-1] if places else None
+        values = items(request, "meterValue")
+        for place in range(len(values) - 1, -1, -1):
+            if (words := text(values[place], "timestamp")) is not None:
+                return f"/meterValue/{place}/timestamp", words
+        return None
     name = "generatedAt" if now.action in ("NotifyReport", "NotifyEvent") else "timestamp"
     words = text(request, name)
     return (f"/{name}", words) if words is not None else None
 
 
 def reading(now: Now) -> Reading | None:
+    """To be asked for with `now.once`, as is `wrong`."""
     stamp = _stamp(now)
-    at_us = moment_us(stamp[1]) if stamp is not None else None
-    if stamp is None or at_us is None or now.injected:
+    if stamp is None or now.injected:
+        return None
+    pointer, words = stamp
+    at_us = moment_us(words)
+    if at_us is None:
         return None
     csms_s, ahead_s = now.session.book(Clocks).csms_s, (at_us - now.at.utc_us) / US
-    witness = csms_s is not None or _date_ahead_s(now) is not None
     if csms_s is None:
-        return Reading(*stamp, at_us, ahead_s, ahead_s, "this computer's", not witness)
-    return Reading(*stamp, at_us, ahead_s, ahead_s - csms_s, "the CSMS's", alone=False)
+        return Reading(pointer, words, at_us, ahead_s, ahead_s, "this computer's", _date_ahead_s(now) is None)
+    return Reading(pointer, words, at_us, ahead_s, ahead_s - csms_s, "the CSMS's", False)
 
 
 def wrong(now: Now) -> Reading | None:
     """The time, if it agrees with no other clock."""
-    found = reading(now)
-    if found is None or out_of_time(now, found.words, found.at_us):
+    found, near_s = now.once(reading), now.bounds.time_warn_s
+    if found is None or abs(found.ahead_s) <= near_s or abs(found.skew_s) <= near_s:
         return None
-    near_s = now.bounds.time_warn_s
     date_s = _date_ahead_s(now)
-    if abs(found.ahead_s) <= near_s or abs(found.skew_s) <= near_s:
+    if date_s is not None and abs(found.ahead_s - date_s) <= near_s:
         return None
-    return None if date_s is not None and abs(found.ahead_s - date_s) <= near_s else found
+    return None if out_of_time(now, found.words, found.at_us) else found
 
 
-def credible(now: Now, found: Reading) -> bool:
-    """Whether the time tells how the station's clock goes: another clock agrees with it, or it cannot be an old one."""
-    near_s = now.bounds.time_warn_s
-    return abs(found.ahead_s) <= near_s or abs(found.skew_s) <= near_s or live(now)
+def credible(now: Now) -> Reading | None:
+    """The time, if it tells how the station's clock goes: another clock agrees with it, or it cannot be an old one."""
+    found, near_s = now.once(reading), now.bounds.time_warn_s
+    if found is None or abs(found.ahead_s) <= near_s or abs(found.skew_s) <= near_s:
+        return found
+    return found if now.once(live) else None
 
 
 def zone_by(skew_s: float) -> int | None:
     """The offset of the zone that such a difference is like, in seconds; None where there is none."""
+    if abs(skew_s) < HOUR_S - NEAR_S:
+        return None
     return next((zone for zone in ZONES_S if abs(skew_s - zone) <= NEAR_S), None)
 
 
@@ -123,31 +132,38 @@ def as_utc(found: Reading) -> bool:
 
 def out_of_time(now: Now, words: str, at_us: int) -> int | None:
     """The year, if no clock that has ever been set would show it."""
+    if abs(at_us - now.at.utc_us) <= YEAR_S * US:
+        return None
     year = int(words[:4])
-    strange = not FIRST_YEAR <= year <= LAST_YEAR and abs(at_us - now.at.utc_us) > YEAR_S * US
-    return year if strange else None
+    return None if FIRST_YEAR <= year <= LAST_YEAR else year
 
 
 @check("time-local-as-utc", call(*STAMPED))
-def local_as_utc(now: Now) -> Iterator[Hit]:
-    found = wrong(now)
-    zone = zone_by(found.skew_s) if found is not None else None
-    if found is None or zone is None or not as_utc(found) or (zone < 0 and not live(now)):
+def local_as_utc(now: Now) -> Iterator[Hit] | None:
+    found = now.once(wrong)
+    return _local(now, found) if found is not None else None
+
+
+def _local(now: Now, found: Reading) -> Iterator[Hit]:
+    zone = zone_by(found.skew_s)
+    if zone is None or not as_utc(found) or (zone < 0 and not now.once(live)):
         return
-    name = found.pointer.rpartition("/")[2]
-    yield now.hit(f"{name} is marked as UTC and {about(found.skew_s)} {found.whose} clock, like local time of UTC"
-                  f"{_offset(zone)}", found.pointer, case="alone" if found.alone else None,
+    yield now.hit(f"{_name(found)} is marked as UTC and {about(found.skew_s)} {found.whose} clock, like local time of"
+                  f" UTC{_offset(zone)}", found.pointer, case="alone" if found.alone else None,
                   also=[now.session.book(Clocks).csms_ref], connector=None, transaction=None)
 
 
 @check("time-future", call(*STAMPED))
-def future(now: Now) -> Iterator[Hit]:
-    found = wrong(now)
-    if found is None or found.skew_s < 0 or _is_local(found):
+def future(now: Now) -> Iterator[Hit] | None:
+    found = now.once(wrong)
+    return _ahead(now, found) if found is not None and found.skew_s >= 0 else None
+
+
+def _ahead(now: Now, found: Reading) -> Iterator[Hit]:
+    if _is_local(found):
         return
     slight = found.skew_s <= now.bounds.time_fail_s
-    name = found.pointer.rpartition("/")[2]
-    yield now.hit(f"{name} is {about(found.skew_s)} {found.whose} clock", found.pointer,
+    yield now.hit(f"{_name(found)} is {about(found.skew_s)} {found.whose} clock", found.pointer,
                   case="alone" if found.alone else "slight" if slight else None,
                   also=[now.session.book(Clocks).csms_ref], connector=None, transaction=None)
 
@@ -156,18 +172,21 @@ def future(now: Now) -> Iterator[Hit]:
 def slow(now: Now) -> Iterator[Hit] | None:
     if now.session.book(Clocks).csms_s is None:
         return now.unknown("no currentTime of the CSMS was seen")
-    return _slow(now)
+    found = now.once(wrong)
+    return _behind(now, found) if found is not None and found.skew_s <= 0 else None
 
 
-def _slow(now: Now) -> Iterator[Hit]:
-    found = wrong(now)
-    if found is None or found.skew_s > 0 or _is_local(found) or not live(now):
+def _behind(now: Now, found: Reading) -> Iterator[Hit]:
+    if _is_local(found) or not now.once(live):
         return
     far = -found.skew_s > now.bounds.time_fail_s
-    name = found.pointer.rpartition("/")[2]
-    yield now.hit(f"{name} is {about(found.skew_s)} the CSMS's clock, in a message that is sent as it happens",
+    yield now.hit(f"{_name(found)} is {about(found.skew_s)} the CSMS's clock, in a message that is sent as it happens",
                   found.pointer, case="far" if far else None,
                   also=[now.session.book(Clocks).csms_ref], connector=None, transaction=None)
+
+
+def _name(found: Reading) -> str:
+    return found.pointer.rpartition("/")[2]
 
 
 def _is_local(found: Reading) -> bool:
@@ -176,27 +195,34 @@ def _is_local(found: Reading) -> bool:
 
 
 @check("time-epoch", call(*STAMPED))
-def unset(now: Now) -> Iterator[Hit]:
-    found = reading(now)
+def unset(now: Now) -> Iterator[Hit] | None:
+    found = now.once(reading)
     year = out_of_time(now, found.words, found.at_us) if found is not None else None
-    if found is not None and year is not None:
-        yield now.hit(f"{found.pointer.rpartition('/')[2]} is in the year {year}", found.pointer, seen=year,
-                      case=None if live(now) else "queued", connector=None, transaction=None)
+    return _never_set(now, found, year) if found is not None and year is not None else None
+
+
+def _never_set(now: Now, found: Reading, year: int) -> Iterator[Hit]:
+    yield now.hit(f"{_name(found)} is in the year {year}", found.pointer, seen=year,
+                  case=None if now.once(live) else "queued", connector=None, transaction=None)
 
 
 @check("time-epoch", answer("BootNotification", "Heartbeat"))
-def csms_unset(now: Now) -> Iterator[Hit]:
+def csms_unset(now: Now) -> Iterator[Hit] | None:
     words = text(now.response, "currentTime")
     at_us = moment_us(words)
     year = out_of_time(now, words, at_us) if words is not None and at_us is not None else None
-    if year is not None:
-        yield now.hit(f"currentTime is in the year {year}", "/currentTime", seen=year)
+    return _csms_never_set(now, year) if year is not None else None
+
+
+def _csms_never_set(now: Now, year: int) -> Iterator[Hit]:
+    yield now.hit(f"currentTime is in the year {year}", "/currentTime", seen=year)
 
 
 @learn(call(*STAMPED))
 def station_read(now: Now) -> None:
-    found, clocks = reading(now), now.session.book(Clocks)
-    if found is not None and credible(now, found):
+    found = credible(now)
+    if found is not None:
+        clocks = now.session.book(Clocks)
         clocks.station_s, clocks.station_ref = found.ahead_s, now.ref
 
 
@@ -204,32 +230,45 @@ def station_read(now: Now) -> None:
 
 
 def csms_ahead_s(now: Now) -> float | None:
-    """How far the CSMS's clock is ahead of this computer's, by this answer."""
+    """How far the CSMS's clock is ahead of this computer's, by this answer. To be asked for with `now.once`."""
     words = text(now.response, "currentTime")
     at_us = moment_us(words)
     if words is None or at_us is None or out_of_time(now, words, at_us):
         return None
     ahead_s = (at_us - now.at.utc_us) / US
-    return None if not has_zone(words) and zone_by(ahead_s) is not None else ahead_s  # it may be local time
+    return None if zone_by(ahead_s) is not None and not has_zone(words) else ahead_s  # it may be local time
 
 
 @check("time-cs-skew", answer("BootNotification", "Heartbeat"))
-def csms_told(now: Now) -> Iterator[Hit]:
-    ahead_s = csms_ahead_s(now)
+def csms_told(now: Now) -> Iterator[Hit] | None:
+    ahead_s, clocks = now.once(csms_ahead_s), now.session.book(Clocks)
     if ahead_s is None:
-        return
-    if abs(ahead_s) <= now.bounds.time_warn_s:
+        return None
+    if abs(ahead_s) > now.bounds.time_warn_s:
+        return _far(now, ahead_s)
+    if clocks.doubted:
+        clocks.doubted = False
         now.cancel()
-    elif _settled(now, ahead_s):
+    return None
+
+
+def _far(now: Now, ahead_s: float) -> Iterator[Hit]:
+    if _settled(now, ahead_s):
         yield _csms_off(now, ahead_s)
     elif now.expected() is None:
+        now.session.book(Clocks).doubted = True
         now.later(WITNESS_S, no_witness, data=ahead_s)
 
 
 @check("time-cs-skew", call(*STAMPED))
-def witnessed(now: Now) -> Iterator[Hit]:
-    waiting, found = now.expected(), reading(now)
-    if waiting is not None and found is not None and credible(now, found):
+def witnessed(now: Now) -> Iterator[Hit] | None:
+    return _witnessed(now) if now.session.book(Clocks).doubted else None
+
+
+def _witnessed(now: Now) -> Iterator[Hit]:
+    waiting, found = now.expected(), credible(now)
+    if waiting is not None and found is not None:
+        now.session.book(Clocks).doubted = False
         now.cancel()
         yield _csms_off(now, waiting.data, waiting.place, found.ahead_s, now.ref)
 
@@ -243,6 +282,7 @@ def nobody_else(now: Now) -> Iterator[Hit]:
 
 
 def no_witness(now: Now, deadline: Deadline) -> Iterator[Hit]:
+    now.session.book(Clocks).doubted = False
     yield _csms_off(now, deadline.data, deadline.place)
 
 
@@ -278,8 +318,9 @@ def _csms_off(
 
 @learn(answer("BootNotification", "Heartbeat"))
 def csms_read(now: Now) -> None:
-    ahead_s, clocks = csms_ahead_s(now), now.session.book(Clocks)
+    ahead_s = now.once(csms_ahead_s)
     if ahead_s is not None:
+        clocks = now.session.book(Clocks)
         clocks.csms_s, clocks.csms_ref = ahead_s, now.ref
 
 
