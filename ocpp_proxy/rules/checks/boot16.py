@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from ocpp_proxy.core.frame import CallError, CallResult
 from ocpp_proxy.core.payload import integer, text
 from ocpp_proxy.core.station.registration import Boot
-from ocpp_proxy.rules.checks.boot16_book import TRIGGERS, book, boot_wanted, not_booted, refused, standing, wanted
+from ocpp_proxy.rules.checks.boot16_book import (
+    TRIGGERS,
+    book,
+    boot_wanted,
+    not_booted,
+    refused,
+    standing,
+    unaccepted,
+    wanted,
+)
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
 
@@ -80,23 +89,28 @@ def not_back(now: Now, deadline: Deadline) -> Iterator[Hit]:
 
 
 @check("pending-cp-call", call())
-def pending_call(now: Now) -> Iterator[Hit]:
-    yield from _may_not_send(now, "Pending")
+def pending_call(now: Now) -> Iterator[Hit] | None:
+    last = unaccepted(now)
+    return _may_not_send(now, last) if last is not None and last.status == "Pending" else None
 
 
 @check("rejected-cp-call", call())
-def rejected_call(now: Now) -> Iterator[Hit]:
-    if now.action != "BootNotification":
-        yield from _may_not_send(now, "Rejected")
-    elif now.version != "1.6" and (last := too_soon(now, "Rejected")) is not None:
+def rejected_call(now: Now) -> Iterator[Hit] | None:
+    last = unaccepted(now)
+    if last is None or last.status != "Rejected":
+        return None
+    return _booting_too_soon(now) if now.action == "BootNotification" else _may_not_send(now, last)
+
+
+def _may_not_send(now: Now, last: Boot) -> Iterator[Hit]:
+    if now.action != "BootNotification" and not now.injected and not wanted(now, now.action):
+        yield now.hit(f"{now.action} is sent while the registration is {last.status}", also=[last.answer])
+
+
+def _booting_too_soon(now: Now) -> Iterator[Hit]:
+    if now.version != "1.6" and (last := too_soon(now, "Rejected")) is not None:
         yield now.hit(f"BootNotification is sent again before the interval of {last.interval_s} s has passed that came "
                       "with Rejected", also=[last.answer])
-
-
-def _may_not_send(now: Now, status: str) -> Iterator[Hit]:
-    last = refused(now, status)
-    if last is not None and now.action != "BootNotification" and not now.injected and not wanted(now, now.action):
-        yield now.hit(f"{now.action} is sent while the registration is {status}", also=[last.answer])
 
 
 @check("pending-cs-remote", call(*NOT_WHILE_PENDING, by="csms"))
@@ -107,9 +121,10 @@ def pending_remote(now: Now) -> Iterator[Hit]:
 
 @check("pending-cp-silent", call(by="csms", retries=True))
 def pending_asked(now: Now) -> None:
-    exchange = now.exchange
-    if refused(now, "Pending") and exchange is not None and not exchange.withheld \
-            and now.action not in NOT_WHILE_PENDING:
+    exchange, last = now.exchange, unaccepted(now)
+    if last is None or last.status != "Pending" or exchange is None or exchange.withheld:
+        return
+    if now.action not in NOT_WHILE_PENDING:
         now.later(now.bounds.answer_fail_s + now.called_time - now.time, pending_silent, key=exchange.message_id)
 
 
@@ -126,15 +141,23 @@ def pending_silent(now: Now, deadline: Deadline) -> Iterator[Hit]:
 
 
 @check("rejected-cs-call", call(by="csms"))
-def rejected_asked(now: Now) -> Iterator[Hit]:
-    if (last := refused(now, "Rejected")) is not None:
-        yield now.hit(f"{now.action} is sent while the registration is Rejected", also=[last.answer])
+def rejected_asked(now: Now) -> Iterator[Hit] | None:
+    last = unaccepted(now)
+    return _rejected_asked(now, last) if last is not None and last.status == "Rejected" else None
+
+
+def _rejected_asked(now: Now, last: Boot) -> Iterator[Hit]:
+    yield now.hit(f"{now.action} is sent while the registration is Rejected", also=[last.answer])
 
 
 @check("rejected-cp-answers", answer(by="csms"))
-def rejected_answered(now: Now) -> Iterator[Hit]:
-    last = refused(now, "Rejected")
-    if last is None or now.called_time < last.time or _refusal(now):
+def rejected_answered(now: Now) -> Iterator[Hit] | None:
+    last = unaccepted(now)
+    return _rejected_answered(now, last) if last is not None and last.status == "Rejected" else None
+
+
+def _rejected_answered(now: Now, last: Boot) -> Iterator[Hit]:
+    if now.called_time < last.time or _refusal(now):
         return
     how = f"with CALLERROR {now.frame.code}" if isinstance(now.frame, CallError) else "with a CALLRESULT"
     if now.version != "1.6" or isinstance(now.frame, CallResult):
@@ -142,9 +165,13 @@ def rejected_answered(now: Now) -> Iterator[Hit]:
 
 
 @check("unaccepted-cs-answer", answer())
-def unaccepted_answered(now: Now) -> Iterator[Hit]:
-    last = refused(now, "Pending", "Rejected")
-    if last is None or now.action == "BootNotification" or now.injected or now.called_time < last.time:
+def unaccepted_answered(now: Now) -> Iterator[Hit] | None:
+    last = unaccepted(now)
+    return _unaccepted_answered(now, last) if last is not None else None
+
+
+def _unaccepted_answered(now: Now, last: Boot) -> Iterator[Hit]:
+    if now.action == "BootNotification" or now.injected or now.called_time < last.time:
         return
     if wanted(now, now.action) or not isinstance(now.frame, CallResult):
         return

@@ -60,6 +60,8 @@ BOOTED = frozenset({"PowerUp", "LocalReset", "Watchdog", "ApplicationReset"}) | 
 STARTED = frozenset({"StartupOfTheDevice", "ResetOrReboot", "FirmwareUpdated"})
 STOPPED = frozenset({"PowerLoss", "Reboot", "HardReset", "SoftReset", "ImmediateReset"})
 
+UNACCEPTED = ("Pending", "Rejected")
+
 # What tells one station from another, by version.
 IDENTITY_16 = ("chargePointVendor", "chargePointModel", "chargePointSerialNumber", "chargeBoxSerialNumber")
 IDENTITY_2X = ("vendorName", "model", "serialNumber")
@@ -124,6 +126,12 @@ def refused(now: Now, *statuses: str) -> Boot | None:
     return last if last is not None and last.status in statuses else None
 
 
+def unaccepted(now: Now) -> Boot | None:
+    """The last BootNotification, if the station stands where it was answered with Pending or Rejected."""
+    boots = now.session.registration.boots
+    return refused(now, *UNACCEPTED) if boots and boots[-1].status in UNACCEPTED else None
+
+
 def wanted(now: Now, action: str) -> bool:
     """Whether the CSMS asked for such a message lately."""
     asked = book(now).triggers.get(action)
@@ -169,14 +177,14 @@ def identity(now: Now) -> dict[str, str]:
 # What is kept
 
 
-@learn(call(by="csms"))
+@learn(call(*LEADS_TO, *TRIGGERS, by="csms"))
 def asked_for(now: Now) -> None:
     """Remember what the CSMS asks for; at the CALL, since stations may send it before they answer."""
     if now.action in TRIGGERS:
         message = text(now.request, "requestedMessage") or ""
         messages = TRIGGERED.get(message) or (message[:40],)
     else:
-        messages = LEADS_TO.get(now.action, ())
+        messages = LEADS_TO[now.action]
     triggers = book(now).triggers
     for message in messages:
         if len(triggers) < 64 or message in triggers:
@@ -214,12 +222,14 @@ def told_of_boot(now: Now) -> None:
 
 @learn(call())
 def spoken_early(now: Now) -> None:
-    told = book(now)
-    if now.action == "BootNotification" or now.injected or now.link is None:
+    told, link = book(now), now.link
+    if link is None or (told.early_on != now.connection and "station" in link.called):
         return
-    if "station" not in now.link.called:
+    if now.action == "BootNotification" or now.injected:
+        return
+    if "station" not in link.called:
         told.early_on, told.early = now.connection, []
-    if told.early_on == now.connection and len(told.early) < EARLY_KEPT and not wanted(now, now.action):
+    if len(told.early) < EARLY_KEPT and not wanted(now, now.action):
         told.early.append((now.ref, now.action))
 
 

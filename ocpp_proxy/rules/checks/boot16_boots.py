@@ -37,9 +37,13 @@ SPOKEN_S = 60.0       # so long a station that is back has at least until its Bo
 
 
 @check("boot-first", call())
-def before_completion(now: Now) -> Iterator[Hit]:
+def before_completion(now: Now) -> Iterator[Hit] | None:
     booting = book(now).booting
-    if now.action == "BootNotification" or booting is None or booting.connection != now.connection or now.injected:
+    return _before_completion(now, booting) if booting is not None else None
+
+
+def _before_completion(now: Now, booting: FrameRef) -> Iterator[Hit]:
+    if now.action == "BootNotification" or booting.connection != now.connection or now.injected:
         return
     if now.session.registration.status in ("Pending", "Rejected") or wanted(now, now.action) or not _whole(now):
         return

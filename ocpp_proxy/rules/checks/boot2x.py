@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ocpp_proxy.core.payload import text
 from ocpp_proxy.core.record import Closed
+from ocpp_proxy.core.station.registration import Boot
 from ocpp_proxy.rules.checks.boot2x_standing import (
     BOOT,
     UNACCEPTED,
@@ -18,6 +19,7 @@ from ocpp_proxy.rules.checks.boot2x_standing import (
     settled,
     shown,
     tells_of_boot,
+    unaccepted,
 )
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import CLOSED, answer, call, check
@@ -32,8 +34,12 @@ NOT_REFUSED = "no BootNotification was answered with Pending or Rejected"
 
 
 @check("boot201-first", call())
-def first(now: Now) -> Iterator[Hit]:
+def first(now: Now) -> Iterator[Hit] | None:
     book = now.session.book(Standing)
+    return _first(now, book) if book.early is not None or book.boot is not None else None
+
+
+def _first(now: Now, book: Standing) -> Iterator[Hit]:
     if now.link is None or not now.link.whole or now.injected:
         return
     if now.action == BOOT:
@@ -47,11 +53,13 @@ def first(now: Now) -> Iterator[Hit]:
 
 
 @check("boot201-pending-call", call())
-def pending_call(now: Now) -> Iterator[Hit]:
+def pending_call(now: Now) -> Iterator[Hit] | None:
     boot = pending(now)
-    if boot is None:
-        yield from now.unknown(NOT_PENDING)
-    elif now.action != BOOT and not now.injected and not now.session.book(Standing).wanted(now.action):
+    return _unasked(now, boot) if boot is not None else now.unknown(NOT_PENDING)
+
+
+def _unasked(now: Now, boot: Boot) -> Iterator[Hit]:
+    if now.action != BOOT and not now.injected and not now.session.book(Standing).wanted(now.action):
         yield now.hit(f"{shown(now.action)} is sent unasked after BootNotification was answered with Pending",
                       also=[boot.answer])
 
@@ -72,8 +80,8 @@ def pending_early(now: Now) -> Iterator[Hit]:
 
 @check("boot201-pending-late", call(BOOT))
 def pending_late(now: Now) -> Iterator[Hit]:
-    boot = settled(now)
-    if boot is None or boot.status not in UNACCEPTED:
+    boot = unaccepted(now)
+    if boot is None:
         yield from now.unknown(NOT_REFUSED)
         return
     interval, passed = boot.interval_s or 0, now.time - boot.time
@@ -118,11 +126,14 @@ def pending_close(now: Now) -> Iterator[Hit]:
 
 
 @check("boot201-security-error", answer())
-def security_error(now: Now) -> Iterator[Hit]:
-    boot = settled(now)
-    if boot is None or boot.status not in UNACCEPTED:
-        yield from now.unknown(NOT_REFUSED)
-        return
+def security_error(now: Now) -> Iterator[Hit] | None:
+    boot = unaccepted(now)
+    if boot is None:
+        return now.unknown(NOT_REFUSED)
+    return _refused(now, boot)
+
+
+def _refused(now: Now, boot: Boot) -> Iterator[Hit]:
     if now.error is None or now.action == BOOT or now.injected or not before(boot, now):
         return
     code, faults = shown(str(now.error["code"])), now.exchange.faults if now.exchange is not None else ()

@@ -79,8 +79,14 @@ def settled(now: Now) -> Boot | None:
 
 def pending(now: Now) -> Boot | None:
     """The last boot, if it was answered with Pending and that is certain."""
-    boot = settled(now)
-    return boot if boot is not None and boot.status == "Pending" else None
+    boots = now.session.registration.boots
+    return settled(now) if boots and boots[-1].status == "Pending" else None
+
+
+def unaccepted(now: Now) -> Boot | None:
+    """The last boot, if it was answered with Pending or Rejected and that is certain."""
+    boots = now.session.registration.boots
+    return settled(now) if boots and boots[-1].status in UNACCEPTED else None
 
 
 def before(boot: Boot, now: Now) -> bool:

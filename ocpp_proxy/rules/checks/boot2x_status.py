@@ -212,11 +212,14 @@ def rebooted(now: Now) -> None:
 
 
 @check("boot201-unavailable-persist", call(*STATUSES))
-def changed_by_boot(now: Now) -> Iterator[Hit]:
+def changed_by_boot(now: Now) -> Iterator[Hit] | None:
     kept = now.session.book(Told).kept
     if not kept or settled(now) is None:
-        yield from now.unknown("no connector was unavailable or reserved at a boot")
-        return
+        return now.unknown("no connector was unavailable or reserved at a boot")
+    return _changed_by_boot(now, kept)
+
+
+def _changed_by_boot(now: Now, kept: dict[Place, tuple[str, tuple[FrameRef, ...]]]) -> Iterator[Hit]:
     for place, name, at_us in told(now):
         if place not in kept:
             continue

@@ -89,6 +89,9 @@ def _new_password(now: Now) -> str | None:
 
 
 def _is_password(entry: Any) -> bool:
+    last = text(entry, "variable", "name")
+    if last is None or not KEY_2X.endswith(last.casefold()):
+        return False
     name = variable_name(member(entry, "component"), member(entry, "variable"))
     return name is not None and name.casefold() == KEY_2X
 
@@ -272,7 +275,8 @@ def key_readable(now: Now) -> Iterator[Hit]:
 
 def _configuration(now: Now) -> Iterator[tuple[str, str | None]]:
     for place, one in objects(now.response, "configurationKey"):
-        if folded(one, "key") == KEY_16:
+        key = text(one, "key")
+        if key is not None and len(key) == len(KEY_16) and key.casefold() == KEY_16:
             yield f"/configurationKey/{place}/value", text(one, "value")
 
 

@@ -324,8 +324,8 @@ def measurand(now: Now) -> Iterator[Hit]:
 
 @check("wish-measurand", call("MeterValues"))
 def measured(now: Now) -> None:
-    transaction = transaction_of(now)
-    if now.wishes.measurands and transaction is not None and transaction.open:
+    transaction = transaction_of(now) if now.wishes.measurands else None
+    if transaction is not None and transaction.open:
         note(now.session.book(Samples).of(transaction), items(now.request, "meterValue"), running=True)
 
 
