@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from bench import mix
@@ -65,13 +64,13 @@ def write(path: Path, frames: int, stations: int) -> None:
     while left > 0:
         batch: list[tuple[float, Record]] = []
         for number in range(stations):
-            for seconds, sender, raw in islice(mix.conversation(f"st{number}", day), left):
+            for seconds, sender, raw in mix.conversation(f"st{number}", day):
                 seqs[number] += 1
-                left -= 1
                 batch.append((seconds, FrameRecord(
                     connection=f"st{number}", seq=seqs[number], at=mix.at(seconds), sender=sender,
                     to=OTHER_SIDE[sender], opcode="text", data=raw)))
-        batch.sort(key=lambda one: one[0])
+        batch = sorted(batch, key=lambda one: one[0])[:left]
+        left -= len(batch)
         for start in range(0, len(batch), BATCH):
             recorder.write([record for _, record in batch[start : start + BATCH]])
         day += 1

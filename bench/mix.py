@@ -14,9 +14,9 @@ from typing import Any
 from bench import traffic
 from ocpp_proxy.core.frame import OTHER_SIDE, Side
 from ocpp_proxy.core.instant import Instant
-from ocpp_proxy.core.record import Opened
+from ocpp_proxy.core.record import Closed, Opened
 
-# Keys and values as stations report them: 38, so that the answer is as long as they are in the field.
+# Keys and values as stations report them: 41, so that the answer is as long as they are in the field.
 CONFIGURATION = (
     ("AllowOfflineTxForUnknownId", False, "false"), ("AuthorizationCacheEnabled", False, "true"),
     ("AuthorizeRemoteTxRequests", False, "false"), ("BlinkRepeat", False, "3"),
@@ -38,13 +38,14 @@ CONFIGURATION = (
     ("TransactionMessageRetryInterval", False, "60"), ("UnlockConnectorOnEVSideDisconnect", False, "true"),
     ("WebSocketPingInterval", False, "60"), ("LocalAuthListEnabled", False, "true"),
     ("LocalAuthListMaxLength", True, "200"), ("SendLocalListMaxLength", True, "100"),
-    ("ChargeProfileMaxStackLevel", True, "10"),
+    ("ChargeProfileMaxStackLevel", True, "10"), ("ChargingScheduleAllowedChargingRateUnit", True, "Current,Power"),
+    ("ChargingScheduleMaxPeriods", True, "24"), ("MaxChargingProfilesInstalled", True, "10"),
 )
 HEARTBEATS, METER_VALUES = 16, 24
 HEARTBEAT_S, SAMPLE_S, ANSWER_S = 300, 60, 0.1
 SAMPLE_WH = 184  # 11,040 W for a minute
 BEGIN = datetime(2026, 11, 21, 9, tzinfo=UTC)
-DAY_S = 86_400
+DAY_S = HEARTBEATS * HEARTBEAT_S + METER_VALUES * SAMPLE_S + 120  # as long as what is in it
 
 Said = tuple[float, Side, bytes]
 
@@ -66,6 +67,11 @@ def opened(station: str) -> Opened:
     target, handshake = f"/ocpp/{station}", (("Host", "csms.example.com"),)
     return Opened(connection=station, at=at(-1), station=station, target=target, subprotocol="ocpp1.6",
                   offered=("ocpp1.6",), station_headers=handshake)
+
+
+def closed(station: str, seconds: float) -> Closed:
+    """The end of that connection, so many seconds after BEGIN."""
+    return Closed(connection=station, at=at(seconds), by="station", code=1000)
 
 
 class _Day:
@@ -114,6 +120,7 @@ class _Day:
             yield self._time, "station", traffic.meter_values(
                 message_id.encode(), self._now().encode(), self._meter, self._transaction)
             yield self._time + ANSWER_S, "csms", traffic.result(message_id, {})
+        self._time += 1
         yield from self._asks("csms", "RemoteStopTransaction", transaction, {"status": "Accepted"})
         yield from self._asks("station", "StopTransaction",
                               {**transaction, **tag, "meterStop": self._meter, "timestamp": self._now(),

@@ -314,15 +314,13 @@ class Pipeline:
         if link.unheard and isinstance(frame, Call):
             link.unheard -= {side}
         now = Now(link.session, link.session.version or FALLBACK, record.connection, self._time, record.at,
-                  link=link.state, record=record, frame=frame, side=side, exchange=exchange)
+                  link.state, record, frame, side, exchange)
         return Seen(now, record, frame, side, correlation, remarks)
 
     def _judged(self, judge: Judge, link: _Link, seen: Seen, events: list[Event]) -> list[Event]:
         """Judge by what was known before, then learn."""
         now, frame, side, state = seen.now, seen.frame, seen.side, link.state
         found = judge.judge(seen)
-        if heard := judge.hear(now, "message", ANY, side):
-            found = [*found, *heard]
         if isinstance(frame, (Call, Send)):
             state.called[side] = now.time
             if not now.retry:

@@ -29,6 +29,7 @@ class FrameRef(NamedTuple):
 class Occasion:
     """One thing that happened.
 
+    `action`: of the exchange, "" where there is none.
     `time`: seconds on the capture's own clock, which never goes back and, where time is scaled, runs as fast as the
     payloads tell; only differences mean something. `at`: when it was by the proxy's wall clock. `side`: who spoke, None
     where nobody did. `exchange`: the one a Call opened or an answer belongs to. `request`, `response` and `error` are
@@ -37,13 +38,13 @@ class Occasion:
     """
 
     __slots__ = (
-        "at", "connection", "error", "exchange", "frame", "link", "record", "request", "response", "session", "side",
-        "time", "version",
+        "_ref", "action", "at", "connection", "error", "exchange", "frame", "link", "record", "request", "response",
+        "session", "side", "time", "version",
     )  # fmt: skip
 
     def __init__(
-        self, session: Session, version: Version, connection: str, time: float, at: Instant, *,
-        link: Link | None = None, record: Record | None = None, frame: Frame | None = None, side: Side | None = None,
+        self, session: Session, version: Version, connection: str, time: float, at: Instant, link: Link | None = None,
+        record: Record | None = None, frame: Frame | None = None, side: Side | None = None,
         exchange: Exchange | None = None,
     ) -> None:  # fmt: skip
         self.session = session
@@ -59,6 +60,8 @@ class Occasion:
         self.request: Any = None
         self.response: Any = None
         self.error: dict[str, Any] | None = None
+        self.action = exchange.call.action if exchange is not None else ""
+        self._ref: FrameRef | None = None
         if isinstance(frame, (Call, Send)):
             self.request = frame.payload
         elif exchange is not None:
@@ -71,9 +74,12 @@ class Occasion:
     @property
     def ref(self) -> FrameRef:
         """The frame itself; where there is none, the last before it (seq 0: none)."""
-        if isinstance(self.record, FrameRecord):
-            return FrameRef(self.connection, self.record.seq)
-        return FrameRef(self.connection, self.link.last_seq if self.link is not None else 0)
+        made = self._ref
+        if made is None:
+            record, link = self.record, self.link
+            seq = record.seq if isinstance(record, FrameRecord) else link.last_seq if link is not None else 0
+            made = self._ref = FrameRef(self.connection, seq)
+        return made
 
     @property
     def call_ref(self) -> FrameRef:
@@ -84,11 +90,6 @@ class Occasion:
     def called_time(self) -> float:
         """When the Call of the exchange went on to the other side, on the clock of `time`; now where there is none."""
         return self.exchange.called_time if self.exchange is not None else self.time
-
-    @property
-    def action(self) -> str:
-        """The action of the exchange, "" where there is none."""
-        return self.exchange.action if self.exchange is not None else ""
 
     @property
     def status(self) -> str | None:

@@ -33,7 +33,18 @@ class Session:
     """`station`: identity, None where the capture does not name it; `version`: of its newest connection; `held_s`: how
     long this program has kept frames of either side waiting so far, which counts against neither."""
 
-    __slots__ = ("_books", "held_s", "station", "timers", "version")
+    __slots__ = (
+        "_books", "commands", "connectors", "held_s", "links", "registration", "settings", "station", "timers",
+        "tokens", "transactions", "version",
+    )  # fmt: skip
+
+    registration: Registration
+    settings: Settings
+    connectors: Connectors
+    transactions: Transactions
+    tokens: Tokens
+    commands: Commands
+    links: Links
 
     def __init__(self, station: str | None = None, version: Version | None = None) -> None:
         self.station = station
@@ -50,33 +61,14 @@ class Session:
             made = self._books[kind] = kind()
             return made
 
-    @property
-    def registration(self) -> Registration:
-        return self.book(Registration)
-
-    @property
-    def settings(self) -> Settings:
-        return self.book(Settings)
-
-    @property
-    def connectors(self) -> Connectors:
-        return self.book(Connectors)
-
-    @property
-    def transactions(self) -> Transactions:
-        return self.book(Transactions)
-
-    @property
-    def tokens(self) -> Tokens:
-        return self.book(Tokens)
-
-    @property
-    def commands(self) -> Commands:
-        return self.book(Commands)
-
-    @property
-    def links(self) -> Links:
-        return self.book(Links)
+    def __getattr__(self, name: str) -> Any:
+        """A book of the session's own that nobody has asked for before."""
+        kind = _BOOKS.get(name)
+        if kind is None:
+            raise AttributeError(name)
+        made = kind()
+        setattr(self, name, made)
+        return made
 
     @property
     def feature_profiles(self) -> frozenset[str] | None:
@@ -97,7 +89,10 @@ class Session:
                 commands.answered(now)
 
 
-
+_BOOKS: Mapping[str, Callable[[], Any]] = {
+    "registration": Registration, "settings": Settings, "connectors": Connectors, "transactions": Transactions,
+    "tokens": Tokens, "commands": Commands, "links": Links,
+}  # fmt: skip
 _ON_CALL: Mapping[tuple[str, Side | None], tuple[Reducer, ...]] = {
     ("BootNotification", "station"): (registration.called,),
     ("Authorize", "station"): (tokens.asked,),

@@ -46,7 +46,7 @@ class RuleIndex:
         self.calls: ByCall = {}
         self.exchanges: ByCall = {}
         self._listeners: dict[tuple[str, str, Side | None], list[Listener]] = {}
-        self._resolved: dict[tuple[str, str, Side | None], tuple[Listener, ...]] = {}
+        self._resolved: dict[tuple[str | Side | None, ...], tuple[Listener, ...]] = {}
         self._words = frozenset((ANY, "ping", "pong", *ACTIONS[version]))
         self.bound = [BoundRule(rule, version) for rule in rules if version in rule.severities]
         for bound in self.bound:
@@ -61,15 +61,24 @@ class RuleIndex:
 
     def listeners(self, kind: str, word: str = ANY, side: Side | None = None) -> tuple[Listener, ...]:
         """Those who want to hear of it: rules first, in the order of their ids, then those who keep books."""
-        key = (kind, word, side)
-        try:
-            return self._resolved[key]
-        except KeyError:
-            pass
+        known = self._resolved.get((kind, word, side))
+        return known if known is not None else self._resolve((kind, word, side), self._all(kind, word, side))
+
+    def passing(self, kind: str, action: str, caller: Side, speaker: Side) -> tuple[Listener, ...]:
+        """Those who want to hear of a Call, or an answer, as that or as any message."""
+        key = (kind, action, caller, speaker)
+        known = self._resolved.get(key)
+        if known is not None:
+            return known
+        return self._resolve(key, [*self._all(kind, action, caller), *self._all("message", ANY, speaker)])
+
+    def _all(self, kind: str, word: str, side: Side | None) -> list[Listener]:
         keys = dict.fromkeys(((kind, word, side), (kind, ANY, side), (kind, word, None), (kind, ANY, None)))
-        found = [listener for one in keys for listener in self._listeners.get(one, ())]
+        return [listener for one in keys for listener in self._listeners.get(one, ())]
+
+    def _resolve(self, key: tuple[str | Side | None, ...], found: list[Listener]) -> tuple[Listener, ...]:
         resolved = tuple(sorted(found, key=lambda one: one.bound is None))
-        if word in self._words:  # others are not kept: peers choose them
+        if key[1] in self._words:  # others are not kept: peers choose them
             self._resolved[key] = resolved
         return resolved
 

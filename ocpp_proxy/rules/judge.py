@@ -23,6 +23,7 @@ from ocpp_proxy.rules.bound import BoundRule, Parts
 from ocpp_proxy.rules.engine import Listener, RuleIndex
 from ocpp_proxy.rules.expect import ABSENT
 from ocpp_proxy.rules.now import Now
+from ocpp_proxy.rules.occasions import ANY
 from ocpp_proxy.rules.place import SHOWN, Place, place_of
 from ocpp_proxy.rules.timers import Timer, Timers
 from ocpp_proxy.rules.wishes import Wishes
@@ -76,9 +77,14 @@ class Judge:
                 found = [*found, self._remark(bound, remark, seen)]
         if isinstance(frame, (Call, Send)):
             found = self._request(frame, seen, found)
+            listeners = self._index.passing("call", frame.action, seen.side, seen.side)
         elif exchange is not None and exchange.answer is frame:
             found = self._answer(frame, exchange, seen, found)
-        return found
+            listeners = self._index.passing("answer", exchange.action, exchange.caller, seen.side)
+        else:
+            listeners = self._index.listeners("message", ANY, seen.side)
+        told = self._told(listeners, now)
+        return [*found, *told] if told else found
 
     def hear(self, now: Now, kind: str, word: str, side: Side | None) -> list[Found]:
         """What rules written in Python, and sequences, have to say of something that happened."""
@@ -122,7 +128,7 @@ class Judge:
         if rules is not None and readable:
             found = [*found, *self._checked(rules, (call.payload, ABSENT, ABSENT), seen)]
         seen.now.retry = "retry" in seen.correlation.remarks
-        return self._heard(found, seen, "call", call.action, seen.side)
+        return found
 
     def _answer(self, answer: Frame, exchange: Exchange, seen: Seen, found: list[Found]) -> list[Found]:
         if isinstance(answer, CallResult) and has_payload(answer):
@@ -130,24 +136,17 @@ class Judge:
         rules = self._index.exchanges.get((exchange.action, exchange.caller))
         if rules is not None:
             found = [*found, *self._checked(rules, _parts(exchange), seen)]
-        return self._heard(found, seen, "answer", exchange.action, exchange.caller)
-
-    def _heard(self, found: list[Found], seen: Seen, kind: str, word: str, side: Side) -> list[Found]:
-        listeners = self._index.listeners(kind, word, side)
-        if not listeners:
-            return found
-        told = self._told(listeners, seen.now)
-        return [*found, *told] if told else found
+        return found
 
     # Rules written in Python, and sequences
 
     def _told(self, listeners: Iterable[Listener], now: Now) -> list[Found]:
         """Ask them all; most have nothing to say of most frames, and it is asked dozens of times a frame."""
         self._prepare(now)
-        found, retry = _NONE, now.retry
-        for function, bound, retries, counts in listeners:
-            if retry and not retries:
-                continue
+        found = _NONE
+        if now.retry:
+            listeners = [one for one in listeners if one.retries]
+        for function, bound, _, counts in listeners:
             if bound is None:
                 function(now)
                 continue
@@ -165,7 +164,6 @@ class Judge:
         return found
 
     def _prepare(self, now: Now) -> None:
-        now.unmet = None
         now.timers = self._timers
         now.wishes = self._wishes
         now.bounds = self._wishes.bounds

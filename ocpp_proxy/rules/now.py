@@ -10,13 +10,17 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from ocpp_proxy.core.frame import Sender, Side
+from ocpp_proxy.core.exchange import Exchange
+from ocpp_proxy.core.frame import Frame, Sender, Side, Version
+from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.occasion import FrameRef, Occasion
+from ocpp_proxy.core.record import Record
 from ocpp_proxy.core.schema import SchemaError
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.rules.place import Place, caller_of, place_of
 
 if TYPE_CHECKING:
+    from ocpp_proxy.core.station.links import Link
     from ocpp_proxy.rules.bound import BoundRule
     from ocpp_proxy.rules.timers import Timers
     from ocpp_proxy.rules.wishes import Bounds, Wishes
@@ -60,8 +64,12 @@ class Now(Occasion):
     timers: Timers
     rule: BoundRule
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(
+        self, session: Session, version: Version, connection: str, time: float, at: Instant, link: Link | None = None,
+        record: Record | None = None, frame: Frame | None = None, side: Side | None = None,
+        exchange: Exchange | None = None,
+    ) -> None:  # fmt: skip
+        Occasion.__init__(self, session, version, connection, time, at, link, record, frame, side, exchange)
         self.retry = False  # the same Call once more, with the same message id
         self.schema_errors: tuple[SchemaError, ...] = ()  # of the frame's payload
         self.unmet: str | None = None

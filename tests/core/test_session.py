@@ -98,9 +98,16 @@ def test_a_long_text_is_cut():
 
 def test_a_book_is_made_when_it_is_asked_for():
     session = Session("S")
-    assert session._books == {}
+    with pytest.raises(AttributeError):
+        object.__getattribute__(session, "settings")
     assert session.settings is session.settings
-    assert len(session._books) == 1
+    assert object.__getattribute__(session, "settings") is session.settings
+    assert session.book(dict) is session.book(dict), "a rule may keep one of its own"
+
+
+def test_a_session_has_no_other_books():
+    with pytest.raises(AttributeError, match="setings"):
+        print(Session("S").setings)
 
 
 def test_a_station_has_one_session_and_a_nameless_connection_its_own():
