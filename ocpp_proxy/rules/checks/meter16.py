@@ -6,7 +6,7 @@ Source: OCPP 1.6 edition 2 sections 3.16, 4.7, 7.31, 7.34, 7.43, 7.45 and 7.49; 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
@@ -215,7 +215,7 @@ def _differs(now: Now, reading: Reading, parts: Parts) -> Hit | None:
                    f"{reading.pointer_to(parts.whole)}/value", transaction=None)
 
 
-def _products(bases: tuple[Decimal | None, ...], parts: Parts) -> list[Decimal]:
+def _products(bases: Sequence[Decimal | None], parts: Parts) -> list[Decimal]:
     """Voltage times current of each phase, none at all where the voltage of one is not known."""
     found = []
     for at, volts_at in parts.currents:

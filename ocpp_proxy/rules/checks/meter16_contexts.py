@@ -14,7 +14,7 @@ from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, text
 from ocpp_proxy.rules.checks.meter16_rhythm import was_due
 from ocpp_proxy.rules.checks.meter_registers import TRANSACTION, owner_in
-from ocpp_proxy.rules.checks.meter_samples import Reading, readings, samples
+from ocpp_proxy.rules.checks.meter_samples import Reading, contexts, readings, samples
 from ocpp_proxy.rules.checks.status16 import V16
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check, learn
@@ -95,11 +95,9 @@ def fresh(now: Now) -> None:
 def context(now: Now) -> Iterator[Hit] | None:
     number = _number(now) if now.action == "MeterValues" else None
     known = now.session.book(Marks).known.get(number) if number is not None else None
-    if (known is not None and known.end_us is not None) or any(
-        BEGIN in one.layout.contexts or END in one.layout.contexts for one in readings(now)
-    ):
-        return _contexts(now, known)
-    return None
+    told = now.once(contexts)
+    suspect = BEGIN in told or END in told or (known is not None and known.end_us is not None)
+    return _contexts(now, known) if suspect else None
 
 
 def _contexts(now: Now, known: Mark | None) -> Iterator[Hit]:
@@ -182,7 +180,7 @@ def values_of_trigger(now: Now) -> None:
             continue
         trigger: _Trigger = deadline.data
         first = next(samples(now), None)
-        trigger.right = trigger.right or any("Trigger" in one.layout.contexts for one in readings(now)) or was_due(now)
+        trigger.right = trigger.right or "Trigger" in now.once(contexts) or was_due(now)
         if trigger.first is None and first is not None:
             trigger.first, trigger.pointer, trigger.context = now.ref, f"{first.pointer}/context", first.form.context
             trigger.after_s = now.time - trigger.since

@@ -54,12 +54,12 @@ class Watch:
     this program had kept the station's frames waiting; `until`: when the deadline that is set runs out."""
 
     ref: FrameRef
-    sender: Sender
-    connector: int | None
-    time: float
-    held_s: float
-    interval_s: int
-    wait_s: float
+    sender: Sender = "station"
+    connector: int | None = None
+    time: float = 0.0
+    held_s: float = 0.0
+    interval_s: int = 0
+    wait_s: float = 0.0
     until: float = -inf
 
 

@@ -33,7 +33,7 @@ from ocpp_proxy.rules.checks.meter16_rhythm import (
     sample_interval_s,
 )
 from ocpp_proxy.rules.checks.meter_registers import PLACE, TRANSACTION, Owner, owner_in, transaction_in
-from ocpp_proxy.rules.checks.meter_samples import Reading, readings
+from ocpp_proxy.rules.checks.meter_samples import Reading, contexts, readings
 from ocpp_proxy.rules.checks.outbox import unsettled
 from ocpp_proxy.rules.checks.status16 import V16, is_old, unseen_since
 from ocpp_proxy.rules.checks.transactions16_past import whole_since
@@ -120,16 +120,15 @@ def _patience_s(now: Now, interval_s: int) -> float:
 def _await_more(now: Now, owner: Owner, interval_s: int) -> None:
     """The deadline is put off by each values that come, but not set anew."""
     book, wait_s = now.session.book(Rhythms).watched, _patience_s(now, interval_s)
-    before = book.get(owner)
-    watch = Watch(now.ref, sender_of(now), connector_in(now.request), now.time, now.session.held_s, interval_s, wait_s)
-    if before is None or before.ref.connection != now.connection or before.until > now.time + wait_s:
+    watch = book.get(owner)
+    if watch is None or watch.ref.connection != now.connection or watch.until > now.time + wait_s:
         now.later(wait_s, nothing_more, key=owner, data=owner)
-        watch.until = now.time + wait_s
-    else:
-        watch.until = before.until
-    book[owner] = watch
-    if len(book) > RHYTHMS_KEPT:
-        del book[next(iter(book))]
+        watch = book[owner] = Watch(now.ref, until=now.time + wait_s)
+        if len(book) > RHYTHMS_KEPT:
+            del book[next(iter(book))]
+    watch.ref, watch.time, watch.held_s = now.ref, now.time, now.session.held_s
+    watch.sender, watch.connector = sender_of(now), connector_in(now.request)
+    watch.interval_s, watch.wait_s = interval_s, wait_s
 
 
 @check("mv-interval", call("StopTransaction"))
@@ -199,11 +198,11 @@ def _excused(now: Now, since: float) -> bool:
 
 @check("mv-clock", call("MeterValues", "StopTransaction"))
 def aligned(now: Now) -> Iterator[Hit] | None:
+    return _aligned(now) if CLOCK in now.once(contexts) else None
+
+
+def _aligned(now: Now) -> Iterator[Hit]:
     found = [one for one in readings(now) if CLOCK in one.layout.contexts]
-    return _aligned(now, found) if found else None
-
-
-def _aligned(now: Now, found: list[Reading]) -> Iterator[Hit]:
     interval_s = now.session.settings.integer(ALIGNED)
     setting, changed = now.session.settings.find(ALIGNED), ALIGNED.casefold() in now.session.book(Rhythms).changed
     if interval_s is None:

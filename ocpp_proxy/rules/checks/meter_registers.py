@@ -31,18 +31,19 @@ Owner: TypeAlias = "tuple[str, int | str | None]"  # a transaction or, without o
 
 
 class Level(NamedTuple):
-    """What a register stood at, in its base unit; `value` and `scale`: as told, and how much of the unit a 1 is."""
+    """What a register stood at, in its base unit; `value`: as told, `pointer`: where."""
 
+    form: Form
     base: Decimal
+    value: Decimal
     at_us: int
     ref: FrameRef
-    value: Decimal
-    scale: Decimal
+    pointer: str
 
     @property
     def step(self) -> Decimal:
         """The worth of the reading's last digit."""
-        return worth(self.value, self.scale)
+        return worth(self.value, self.form)
 
 
 Levels: TypeAlias = "dict[Series, Level]"
@@ -85,29 +86,24 @@ def transaction_in(now: Now) -> Transaction | None:
     return now.session.transactions.find(name) if kind == TRANSACTION else None
 
 
-class Register(NamedTuple):
-    """A register in the message."""
-
-    form: Form
-    level: Level
-    pointer: str
-
-
-def registers(now: Now) -> tuple[Register, ...]:
-    """Those in the message, in the order of their times. (To be asked by `now.once`.)"""
+def levels(now: Now) -> list[Level]:
+    """Of the registers in the message, in the order of their times. (To be asked by `now.once`.)"""
     found, ref = [], now.ref
     for reading in readings(now):
-        for at in reading.layout.registers:
-            form, value, base = reading.layout.forms[at], reading.values[at], reading.bases[at]
-            if reading.at_us is not None and value is not None and base is not None and form.scale is not None:
-                level = Level(base, reading.at_us, ref, value, form.scale)
-                found.append(Register(form, level, f"{reading.pointer_to(at)}/value"))
-    return tuple(sorted(found, key=lambda one: one.level.at_us)) if len(found) > 1 else tuple(found)
+        at_us = reading.at_us
+        for at in reading.layout.registers if at_us is not None else ():
+            value, base = reading.values[at], reading.bases[at]
+            if at_us is not None and value is not None and base is not None:
+                pointer = f"{reading.pointer_to(at)}/value"
+                found.append(Level(reading.layout.forms[at], base, value, at_us, ref, pointer))
+    if len(found) > 1:
+        found.sort(key=lambda level: level.at_us)
+    return found
 
 
-def is_news(form: Form, known: Mapping[Series, Level]) -> bool:
+def is_news(level: Level, known: Mapping[Series, Level]) -> bool:
     """What the transaction began with, once it is known, is none: some stations tell it again and again."""
-    return form.context != "Transaction.Begin" or form.series not in known
+    return level.form.context != "Transaction.Begin" or level.form.series not in known
 
 
 def fallen(before: Level, level: Level) -> Decimal | None:
@@ -122,10 +118,10 @@ def fallen(before: Level, level: Level) -> Decimal | None:
 
 @check("mv-register-monotonic", call(*METERED))
 def monotonic(now: Now) -> Iterator[Hit] | None:
-    found = now.once(registers)
+    found = now.once(levels)
     known, latest = now.session.book(Registers).of(now.once(owner_in)), dict[Series, Level]()
-    for form, level, _ in found:
-        series = form.series
+    for level in found:
+        series = level.form.series
         before = known.get(series)
         if (before is not None and level.base < before.base) or level.base < latest.get(series, level).base:
             return _falls(now, found, known)
@@ -133,12 +129,12 @@ def monotonic(now: Now) -> Iterator[Hit] | None:
     return None
 
 
-def _falls(now: Now, found: tuple[Register, ...], known: Mapping[Series, Level]) -> Iterator[Hit]:
+def _falls(now: Now, found: list[Level], known: Mapping[Series, Level]) -> Iterator[Hit]:
     latest = dict[Series, Level]()
     said = set[Series]()
-    for form, level, pointer in found:
-        series = form.series
-        if not is_news(form, known):
+    for level in found:
+        form, series = level.form, level.form.series
+        if not is_news(level, known):
             continue
         before = [one for one in (latest.get(series), known.get(series)) if one is not None]
         falls = [(by, one) for one in before if (by := fallen(one, level)) is not None]
@@ -149,7 +145,7 @@ def _falls(now: Now, found: tuple[Register, ...], known: Mapping[Series, Level])
         by, one = max(falls, key=lambda fall: fall[0])
         phase = f" of {form.phase}" if form.phase is not None else ""
         yield now.hit(f"{form.measurand}{phase} has gone down by about {about(by)} {form.base_unit}",
-                      pointer, expected="not less than before", also=[one.ref],
+                      level.pointer, expected="not less than before", also=[one.ref],
                       case="little" if by <= LITTLE_WH else None)
 
 
@@ -157,13 +153,13 @@ def _falls(now: Now, found: tuple[Register, ...], known: Mapping[Series, Level])
 def remember(now: Now) -> None:
     if now.injected:
         return
-    if found := now.once(registers):
+    if found := now.once(levels):
         known = now.session.book(Registers).claim(now.once(owner_in))
-        for form, level, _ in found:
-            before = known.get(form.series)
-            newer = before is not None and level.at_us > before.at_us and is_news(form, known)
+        for level in found:
+            before = known.get(level.form.series)
+            newer = before is not None and level.at_us > before.at_us and is_news(level, known)
             if newer or (before is None and len(known) < SERIES_KEPT):
-                known[form.series] = level
+                known[level.form.series] = level
     if now.action == "StopTransaction":
         transaction = now.session.transactions.find(integer(now.request, "transactionId"))
         _new_stretch(now, transaction.place if transaction is not None else None)

@@ -9,7 +9,7 @@ Source: OCPP 1.6 edition 2 sections 7.33 and 7.43; OCPP 2.0.1 and 2.1 Part 2, Me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -71,12 +71,13 @@ class Form:
 class Layout:
     """The forms of the values of one moment, in their order. There is one of each, as long as it is kept."""
 
-    __slots__ = ("contexts", "forms", "registers", "signed")
+    __slots__ = ("contexts", "forms", "registers", "scaled", "signed")
 
     def __init__(self, forms: tuple[Form, ...]) -> None:
         self.forms = forms
         self.contexts = frozenset(form.context for form in forms)
         self.registers = tuple(at for at, form in enumerate(forms) if form.is_register)
+        self.scaled = any(form.scale is not _ONE for form in forms)  # some are not told in the base unit
         self.signed = any(form.signed for form in forms)
 
 
@@ -94,7 +95,7 @@ class Sample(NamedTuple):
     @property
     def step(self) -> Decimal:
         """The worth of the value's last digit, in the base unit."""
-        return worth(self.value, self.form.scale) if self.value is not None and self.form.scale is not None else _ONE
+        return worth(self.value, self.form) if self.value is not None else _ONE
 
 
 class Reading(NamedTuple):
@@ -105,9 +106,9 @@ class Reading(NamedTuple):
     at_us: int | None
     pointer: str
     layout: Layout
-    values: tuple[Decimal | None, ...]
-    bases: tuple[Decimal | None, ...]
-    told: tuple[tuple[int, Mapping[str, Any]], ...]
+    values: Sequence[Decimal | None]
+    bases: Sequence[Decimal | None]
+    told: Sequence[tuple[int, Mapping[str, Any]]]
     numeric: bool
 
     @property
@@ -129,6 +130,12 @@ def readings(now: Now) -> tuple[Reading, ...]:
     return now.once(_read)
 
 
+def contexts(now: Now) -> frozenset[str]:
+    """All that the message's values were taken for. (To be asked by `now.once`.)"""
+    found = [reading.layout.contexts for reading in readings(now)]
+    return found[0] if len(found) == 1 else frozenset().union(*found)
+
+
 def samples(now: Now) -> Iterator[Sample]:
     return (sample for reading in readings(now) for sample in reading.samples)
 
@@ -143,10 +150,9 @@ def _reading(value: Any, pointer: str, form_in: Callable[[Mapping[str, Any]], Fo
     told = [(place, one) for place, one in enumerate(items(value, "sampledValue")) if isinstance(one, dict)]
     forms = [form_in(fields) for _, fields in told]
     values = [_number(form, fields.get("value")) for form, (_, fields) in zip(forms, told, strict=True)]
-    bases = [number if number is None or form.scale is _ONE else _in_base(form, number)
-             for form, number in zip(forms, values, strict=True)]  # fmt: skip
-    return Reading(moment_us(value, "timestamp"), pointer, _layout(tuple(forms)), tuple(values), tuple(bases),
-                   tuple(told), None not in values)
+    layout = _layout(tuple(forms))
+    bases = list(map(_in_base, forms, values)) if layout.scaled else values
+    return Reading(moment_us(value, "timestamp"), pointer, layout, values, bases, told, None not in values)
 
 
 def _number(form: Form, told: Any) -> Decimal | None:
@@ -155,7 +161,9 @@ def _number(form: Form, told: Any) -> Decimal | None:
     return _numeral(told) if isinstance(told, str) and len(told) <= USUAL else numeral(told)
 
 
-def _in_base(form: Form, number: Decimal) -> Decimal | None:
+def _in_base(form: Form, number: Decimal | None) -> Decimal | None:
+    if number is None or form.scale is _ONE:
+        return number
     return number * form.scale if form.scale is not None else None
 
 
@@ -204,10 +212,10 @@ def _form_of(
                 form == "SignedData", None in (measurand, context, unit), (name, phase, where))
 
 
-def worth(value: Decimal, scale: Decimal) -> Decimal:
+def worth(value: Decimal, form: Form) -> Decimal:
     """That of the last digit of a value as told, in the base unit."""
     exponent = value.as_tuple().exponent
-    return scale.scaleb(min(max(exponent if isinstance(exponent, int) else 0, -FARTHEST), FARTHEST))
+    return (form.scale or _ONE).scaleb(min(max(exponent if isinstance(exponent, int) else 0, -FARTHEST), FARTHEST))
 
 
 def about(value: Decimal, digits: int = 1) -> str:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ocpp_proxy.core.frame import CallResult
-from ocpp_proxy.core.payload import moment_us, objects
+from ocpp_proxy.core.payload import moment_us
+from ocpp_proxy.rules.checks.meter_samples import readings
 from ocpp_proxy.rules.checks.status16 import V16, is_old
 from ocpp_proxy.rules.now import Now
 from ocpp_proxy.rules.occasions import CLOSED, answer, call, learn
@@ -34,12 +35,12 @@ class Outbox:
 @learn(call(*QUEUED))
 def sent(now: Now) -> None:
     exchange, book = now.exchange, now.session.book(Outbox)
-    if now.version != V16 or exchange is None or now.injected:
+    if now.version != V16 or exchange is None or exchange.injected:
         return
     book.waiting[now.connection, exchange.message_id] = now.called_time
     if len(book.waiting) > WAITING_KEPT:
         del book.waiting[next(iter(book.waiting))]
-    if is_old(now, time_in(now.request)):
+    if is_old(now, _first_time(now)):
         book.past = now.time
 
 
@@ -62,12 +63,13 @@ def closed(now: Now) -> None:
         del waiting[key]
 
 
-def time_in(request: object) -> int | None:
+def _first_time(now: Now) -> int | None:
     """When the event of a message was; of MeterValues the first sample."""
-    at_us = moment_us(request, "timestamp")
-    if at_us is not None:
+    at_us = moment_us(now.request, "timestamp")
+    if at_us is not None or now.action != "MeterValues":
         return at_us
-    return next((moment_us(value, "timestamp") for _, value in objects(request, "meterValue")), None)
+    values = readings(now)
+    return values[0].at_us if values else None
 
 
 def unsettled(now: Now) -> bool:

@@ -82,7 +82,10 @@ def own_time(now: Now) -> int | None:
     at_us = moment_us(now.request, "timestamp")
     if at_us is not None or now.action != "MeterValues":
         return at_us
-    return max([one.at_us for one in readings(now) if one.at_us is not None], default=None)
+    values = readings(now)
+    if len(values) == 1:
+        return values[0].at_us
+    return max((one.at_us for one in values if one.at_us is not None), default=None)
 
 
 def time_of(now: Now, at_us: int | None) -> float | None:

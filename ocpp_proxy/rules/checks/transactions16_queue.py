@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import folded, integer, number
-from ocpp_proxy.rules.checks.meter_samples import readings
+from ocpp_proxy.rules.checks.meter_samples import contexts, readings
 from ocpp_proxy.rules.checks.transactions16_past import (
     IN_TIME_S,
     about,
@@ -97,9 +97,9 @@ class Queue:
 
 
 def facts_of(now: Now) -> Facts:
-    values = readings(now) if now.action == "MeterValues" else ()
-    queued = _is_queued(now) and not any("Trigger" in one.layout.contexts for one in values)
-    return Facts(key_of(now), now.once(own_time), queued, any("Sample.Clock" in one.layout.contexts for one in values))
+    told = now.once(contexts) if now.action == "MeterValues" else frozenset[str]()
+    queued = _is_queued(now) and "Trigger" not in told
+    return Facts(key_of(now), now.once(own_time), queued, "Sample.Clock" in told)
 
 
 def key_of(now: Now) -> Hashable:
