@@ -28,15 +28,14 @@ ROUNDING_S = 1e-6  # sums of times are a little off; a deadline that has come is
 Key: TypeAlias = "tuple[str, Side]"
 # A Call without an answer, by when it should have one, and the frame that repeats it.
 Waiting: TypeAlias = "tuple[Exchange, float, FrameRef | None]"
-_due = itemgetter(1)
 
 
 @dataclass(slots=True)
 class Open:
-    """What one side of a connection has called, by message id. `due`: when the deadline runs out; `place`: that of the
-    deadline, which names none of them."""
+    """What one side of a connection has called, by message id. `due`: when the deadline runs out, which has the key and
+    the place of the two, as it is about no single Call."""
 
-    side: Side
+    key: Key
     place: Place
     calls: dict[str, Waiting] = field(default_factory=dict)
     due: float = NEVER
@@ -58,14 +57,15 @@ def called(now: Now) -> None:
     by_side = now.session.book(OpenCalls).by_side
     mine = by_side.get(key)
     if mine is None:
-        mine = by_side[key] = Open(exchange.caller, Place(now.connection, now.session, None, exchange.caller, ()))
+        mine = by_side[key] = Open(key, Place(now.connection, now.session, None, exchange.caller, ()))
     elif len(mine.calls) >= CALLS_KEPT:
         return
     held_s = now.session.held_s
     due = exchange.called_time + now.bounds.answer_fail_s - held_s
-    mine.calls[exchange.message_id] = exchange, due, now.ref if now.retry else None
+    calls = mine.calls
+    calls[exchange.message_id] = exchange, due, now.ref if now.retry else None
     if not now.time - held_s <= mine.due <= due:
-        _set(now, mine)
+        _set(now, mine, due if len(calls) == 1 else _first(calls))
 
 
 @check("frame-no-answer", answer(), answer(by="csms"))
@@ -87,23 +87,27 @@ def closed(now: Now) -> None:
         by_side.pop((now.connection, side), None)
 
 
-def _set(now: Now, mine: Open) -> None:
-    """Set the deadline for the Call that is due first."""
-    mine.due = min(map(_due, mine.calls.values()))
-    left_s = mine.due + now.session.held_s - now.time - ROUNDING_S
-    now.later(left_s, not_answered, key=(mine.place.connection, mine.side), data=mine, place=mine.place)
+def _first(calls: dict[str, Waiting]) -> float:
+    """When the first of them is due."""
+    return min(due for _, due, _ in calls.values())
+
+
+def _set(now: Now, mine: Open, due: float) -> None:
+    mine.due = due
+    left_s = due + now.session.held_s - now.time - ROUNDING_S
+    now.later(left_s, not_answered, key=mine.key, data=mine, place=mine.place)
 
 
 def not_answered(now: Now, deadline: Deadline) -> Iterator[Hit]:
     mine: Open = deadline.data
     latest = now.time - now.session.held_s + 2 * ROUNDING_S
-    late = sorted((one for one in mine.calls.values() if one[1] <= latest), key=_due)
+    late = sorted((one for one in mine.calls.values() if one[1] <= latest), key=itemgetter(1))
     mine.due = NEVER
     for exchange, _, _ in late:
         del mine.calls[exchange.message_id]
     if mine.calls:
-        _set(now, mine)
-    side = OTHER_SIDE[mine.side]
+        _set(now, mine, _first(mine.calls))
+    side = OTHER_SIDE[mine.key[1]]
     for exchange, _, ref in late:
         yield now.hit(f"The {SHOWN[side]} has not answered {exchange.action} within {now.bounds.answer_fail_s:g} s",
                       place=_place(now, exchange, ref or FrameRef(exchange.connection, exchange.call_seq)), by=side)

@@ -163,17 +163,20 @@ def _watch(now: Now, interval_s: float) -> None:
 
 def silent(now: Now, deadline: Deadline) -> Iterator[Hit]:
     link, beat, known_s = now.link, now.session.book(Beat), interval(now)
-    beat.watched.discard(now.connection)
     if link is None or known_s is None:
+        beat.watched.discard(now.connection)
         return
     patience_s, since = _patience_s(now, known_s), _heard(link)
     left_s = since + patience_s - now.time
+    if left_s > 0.001:
+        now.later(left_s, silent, key=now.connection, place=deadline.place)
+        return
     told = beat.silence == since or not link.whole
-    excused = _waits(link) or now.session.registration.status in ("Pending", "Rejected")
-    if left_s > 0.001 or (excused and not told):
-        now.later(left_s if left_s > 0.001 else patience_s, silent, key=now.connection, place=deadline.place)
-        beat.watched.add(now.connection)
-    elif not told:
+    if not told and (_waits(link) or now.session.registration.status in ("Pending", "Rejected")):
+        now.later(patience_s, silent, key=now.connection, place=deadline.place)
+        return
+    beat.watched.discard(now.connection)
+    if not told:
         beat.silence = since
         alive = link.pinged.get("station", since) > since
         pings = ", but for pings and pongs" if alive else ""
