@@ -73,14 +73,14 @@ class Reading(NamedTuple):
 
 def _stamp(now: Now) -> tuple[str, str] | None:
     """The time at which the station wrote the message, or what it is about happened: the latest that it names."""
-    request = now.request
-    if now.action == "MeterValues":
+    request, action = now.request, now.action
+    if action == "MeterValues":
         values = items(request, "meterValue")
         for place in range(len(values) - 1, -1, -1):
             if (words := text(values[place], "timestamp")) is not None:
                 return f"/meterValue/{place}/timestamp", words
         return None
-    name = "generatedAt" if now.action in ("NotifyReport", "NotifyEvent") else "timestamp"
+    name = "generatedAt" if action in ("NotifyReport", "NotifyEvent") else "timestamp"
     words = text(request, name)
     return (f"/{name}", words) if words is not None else None
 

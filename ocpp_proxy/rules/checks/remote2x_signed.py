@@ -28,9 +28,11 @@ PARTS = ("payload", "protected", "signature")
 
 
 @check("signed-action", call(), call(by="csms"))
-def signed(now: Now) -> Iterator[Hit]:
-    if not now.action.endswith(SIGNED_SUFFIX):
-        return
+def signed(now: Now) -> Iterator[Hit] | None:
+    return _signed(now) if now.action.endswith(SIGNED_SUFFIX) else None
+
+
+def _signed(now: Now) -> Iterator[Hit]:
     parts = [text(now.request, name) for name in PARTS]
     if missing := [name for name, part in zip(PARTS, parts, strict=True) if part is None]:
         yield now.hit(f"A signed message is no flattened JWS: it lacks {' and '.join(missing)}", "", case="header",
