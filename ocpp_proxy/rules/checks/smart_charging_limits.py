@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from math import inf
 from typing import NamedTuple
 
 from ocpp_proxy.core.payload import flag, integer, kept, member, numeral, objects, text
 from ocpp_proxy.core.station.transactions import Transaction
-from ocpp_proxy.rules.checks.meter_samples import Reading, Sample, about, readings
+from ocpp_proxy.rules.checks.meter_samples import LAYOUTS_KEPT, Layout, Reading, about, readings
 from ocpp_proxy.rules.checks.remote16_state import all_seen, blocked, boot_since, told_within_s
 from ocpp_proxy.rules.checks.smart_charging_profiles import (
     ACCEPTED,
@@ -76,15 +77,20 @@ class Says(Enum):
 def limits(now: Now, transaction: Transaction, at_us: int) -> Iterator[Limit]:
     """Those that hold for the transaction: its own or the default one, and the station's."""
     book, place = profiles(now), transaction.place
-    if not book.known or book.open is not None or place is None or any(True for _ in book.of(*OTHERS)):
+    if not book.known or book.open is not None or place is None:
+        return
+    installed = [(one.profile.purpose, one) for one in book.known.values()]
+    if any(purpose in OTHERS for purpose, _ in installed):
         return
     seen = transaction.start is not None and all_seen(now, transaction.start_time)
-    own = [one for one in book.of(TX) if _meant(one.profile, transaction)]
-    default = [one for one in book.of(DEFAULT) if one.profile.place in (0, place)]
-    station = [one for one in book.of(*MAX) if not one.profile.place]
+    own = [one for purpose, one in installed if purpose == TX and _meant(one.profile, transaction)]
+    default = [one for purpose, one in installed if purpose == DEFAULT and one.profile.place in (0, place)]
+    station = [one for purpose, one in installed if purpose in MAX and not one.profile.place]
     groups = ((own, True, seen) if own else (_nearest(default, place), DEFAULT in book.complete, seen),
               (station, not MAX.isdisjoint(book.complete), True))  # each: profiles, all of them, and of the right kind
     for group, complete, certain in groups:
+        if not group:
+            continue
         limit = _prevailing(now, group, complete, transaction, at_us)
         if limit is not None:
             yield limit._replace(sure=limit.sure and certain and book.sure)
@@ -107,7 +113,6 @@ def _prevailing(
     now: Now, found: Iterable[Installed], complete: bool, transaction: Transaction, at_us: int
 ) -> Limit | None:
     """The limit of the highest profile that counts at the moment; None also where that cannot be told."""
-    most = now.session.settings.integer(STACK_MOST.get(now.version, STACK_MOST_2X))
     for one in sorted(found, key=lambda one: one.profile.stack or 0, reverse=True):
         profile = one.profile
         value = _value(profile, transaction.started_us, at_us)
@@ -117,6 +122,7 @@ def _prevailing(
         if isinstance(value, Decimal):
             schedule = profile.schedules[0]
             phases = schedule.periods[0].phases if len(schedule.periods) == 1 else None
+            most = now.session.settings.integer(STACK_MOST.get(now.version, STACK_MOST_2X))
             highest = most is not None and profile.stack is not None and profile.stack >= most
             return Limit(value, schedule.unit or "", phases, complete or highest, one.ref, one.time)
     return None
@@ -186,23 +192,28 @@ def _metered(now: Now) -> tuple[Transaction, Reading] | None:
         transaction = book.find(kept(now.request, "transactionInfo", "transactionId"))
     else:
         transaction = book.on(integer(now.request, "connectorId" if now.version == "1.6" else "evseId"))
-    timed = [(one.at_us, one) for one in readings(now) if one.at_us is not None]
-    if transaction is None or not transaction.open or not timed:
+    if transaction is None or not transaction.open:
         return None
-    return transaction, max(timed, key=lambda one: one[0])[1]
+    timed = [one for one in readings(now) if one.at_us is not None]
+    return (transaction, max(timed, key=lambda one: one.at_us or 0)) if timed else None
 
 
-def _of_unit(reading: Reading, unit: str) -> Iterator[Sample]:
-    """The values that a limit in this unit is about: at the outlet, and no current of a direct-current station, of
-    which it is not said on which side it is meant."""
-    if unit == "A" and any(one.form.measurand == "Voltage" and one.base is not None and one.base > DIRECT_V
-                           for one in reading.samples):
-        return
-    for sample in reading.samples:
-        form = sample.form
-        if (form.measurand == MEASURED[unit] and form.location == "Outlet" and form.base_unit == unit
-                and sample.base is not None and form.phase != "N"):
-            yield sample
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _places(layout: Layout, measurand: str, unit: str | None) -> tuple[int, ...]:
+    """Where in a layout the values of a measurand are that are taken at the outlet, in this unit if one is given."""
+    return tuple(at for at, form in enumerate(layout.forms) if form.measurand == measurand and (
+        unit is None or (form.location == "Outlet" and form.base_unit == unit and form.phase != "N")))
+
+
+def _of_unit(reading: Reading, unit: str) -> list[tuple[int, Decimal]]:
+    """The values that a limit in this unit is about, each with its place in the layout: at the outlet, and no current
+    of a direct-current station, of which it is not said on which side it is meant."""
+    bases, layout = reading.bases, reading.layout
+    found = [(at, base) for at in _places(layout, MEASURED.get(unit, ""), unit) if (base := bases[at]) is not None]
+    if unit == "A" and found:
+        volts = [volts for at in _places(layout, "Voltage", None) if (volts := bases[at]) is not None]
+        return [] if volts and max(volts) > DIRECT_V else found
+    return found
 
 
 @check("sc-limit-respected", call(*METERS))
@@ -210,21 +221,29 @@ def limit_respected(now: Now) -> Iterator[Hit] | None:
     if not profiles(now).known:
         return now.unknown("no charging profile was accepted")
     metered = _metered(now)
-    return _above(now, *metered) if metered is not None else None
+    return _above(now, *metered) if metered is not None and _is_above_any(now, metered[1]) else None
+
+
+def _is_above_any(now: Now, reading: Reading) -> bool:
+    """Whether a value is above the lowest limit that any profile has at any time."""
+    lowest = profiles(now).lowest()
+    return any(value > lowest[unit] * SHARE + SLACK[unit] for unit in MEASURED if unit in lowest
+               for _, value in _of_unit(reading, unit))
 
 
 def _above(now: Now, transaction: Transaction, reading: Reading) -> Iterator[Hit]:
     for limit in limits(now, transaction, reading.at_us or 0):
         if not limit.value or now.time - limit.time < GRACE_S or not all_seen(now, limit.time):
             continue
-        for sample in _of_unit(reading, limit.unit):
+        for at, value in _of_unit(reading, limit.unit):
             allowed = limit.value
-            if limit.unit == "A" and sample.form.phase is None and limit.phases != 1:
+            form = reading.layout.forms[at]
+            if limit.unit == "A" and form.phase is None and limit.phases != 1:
                 allowed *= 3  # it may be the sum of all phases
-            if sample.base is not None and sample.base > allowed * SHARE + SLACK[limit.unit]:
+            if value > allowed * SHARE + SLACK[limit.unit]:
                 yield now.hit(
-                    f"{sample.form.measurand} is above the accepted limit of {limit.value.normalize():f} {limit.unit}",
-                    f"{sample.pointer}/value", seen=f"about {about(sample.base)} {limit.unit}", also=[limit.ref],
+                    f"{form.measurand} is above the accepted limit of {limit.value.normalize():f} {limit.unit}",
+                    f"{reading.pointer_to(at)}/value", seen=f"about {about(value)} {limit.unit}", also=[limit.ref],
                     expected=f"at most {limit.value.normalize():f} {limit.unit}", connector=transaction.place,
                     transaction=transaction.id, case=None if limit.sure else "unsure")
                 return
@@ -272,8 +291,8 @@ def rests(now: Now) -> None:
         return
     if now.expected(transaction.place) is None:
         book.zero.discard(transaction.place)
-    told = [(sample, unit) for unit in MEASURED for sample in _of_unit(reading, unit)]
-    if told and all(sample.base is not None and sample.base <= RESTS[unit] for sample, unit in told):
+    told = [(value, unit) for unit in MEASURED for _, value in _of_unit(reading, unit)]
+    if told and all(value <= RESTS[unit] for value, unit in told):
         now.cancel(transaction.place)
         book.zero.discard(transaction.place)
 

@@ -147,6 +147,7 @@ class Profiles:
     open: FrameRef | None = None
     unsure: bool = False
     zero: set[int] = field(default_factory=set)
+    _lowest: dict[str, Decimal] | None = None
 
     @property
     def sure(self) -> bool:
@@ -154,6 +155,17 @@ class Profiles:
 
     def of(self, *purposes: str) -> Iterator[Installed]:
         return (one for one in self.known.values() if one.profile.purpose in purposes)
+
+    def lowest(self) -> Mapping[str, Decimal]:
+        """The lowest limit of all, by unit; a limit of nothing is none."""
+        if self._lowest is None:
+            found: dict[str, Decimal] = {}
+            for schedule in (one for installed in self.known.values() for one in installed.profile.schedules):
+                unit = schedule.unit or ""
+                for limit in (one.limit for one in schedule.periods if one.limit):
+                    found[unit] = min(limit, found.get(unit, limit))
+            self._lowest = found
+        return self._lowest
 
     def put(self, profile: Profile, ref: FrameRef, time: float, *, replacing: bool) -> None:
         """`replacing`: it takes the place of one with its purpose, stack level and place, as in 1.6."""
@@ -165,6 +177,7 @@ class Profiles:
             for one in [one for one in self.known.values()
                         if (one.profile.purpose, one.profile.stack, one.profile.place) == same]:
                 self.remove(one.profile.number, (ref, time))
+        self._lowest = None
         self.known.pop(profile.number, None)
         self.gone.pop(profile.number, None)
         self.known[profile.number] = Installed(_to_keep(profile), ref, time)
@@ -176,6 +189,7 @@ class Profiles:
         """`by`: what makes it certain that the profile is not there, None where it only counts no longer."""
         if number is None:
             return
+        self._lowest = None
         self.known.pop(number, None)
         if by is not None:
             self.gone.pop(number, None)
