@@ -40,12 +40,7 @@ PROGRESS: Mapping[str, str] = {
     "Downloading": "download_s", "Downloaded": "install_s", "SignatureVerified": "install_s", "Installing": "install_s",
     "InstallRebooting": "install_s",
 }  # fmt: skip
-# What a secure update tells by a security event too: status, or status of the response, and event.
-EVENTS: Mapping[str, str] = {
-    "Installed": "FirmwareUpdated",
-    "InvalidSignature": "InvalidFirmwareSignature",
-    "InvalidCertificate": "InvalidFirmwareSigningCertificate",
-}
+UPDATED = "FirmwareUpdated"  # the security event that goes with Installed
 
 
 @dataclass(slots=True)
@@ -65,12 +60,12 @@ class Update:
 @dataclass(slots=True)
 class Updates:
     """`former`: ids of earlier requests and of one that is not answered; `triggered`: the status was asked for since
-    the last update; `events`: when the security events of EVENTS were last told."""
+    the last update; `updated`: when the security event UPDATED was last told."""
 
     current: Update | None = None
     former: deque[int | None] = field(default_factory=lambda: deque(maxlen=FORMER_KEPT))
     triggered: bool = False
-    events: dict[str, float] = field(default_factory=dict)
+    updated: float | None = None
 
 
 @learn(call("UpdateFirmware", by="csms"))
@@ -115,9 +110,8 @@ def told(now: Now) -> None:
 
 @learn(call(EVENT))
 def event_told(now: Now) -> None:
-    name = text(now.request, "type")
-    if now.version != "1.6" and name is not None and name in EVENTS.values():
-        now.session.book(Updates).events[name] = now.time
+    if now.version != "1.6" and text(now.request, "type") == UPDATED:
+        now.session.book(Updates).updated = now.time
 
 
 # What each status shows
@@ -159,8 +153,6 @@ def begins(now: Now) -> None:
     now.cancel("progress")
     if now.status in TAKEN:
         now.later(now.bounds.report_s, not_begun, key="first")
-    if now.status == "InvalidCertificate":
-        _expect_event(now, now.status, now.called_time)
 
 
 def not_begun(now: Now, deadline: Deadline) -> Iterator[Hit]:
@@ -178,8 +170,9 @@ def goes_on(now: Now) -> None:
         return
     if name in PROGRESS:
         now.later(getattr(now.bounds, PROGRESS[name]), stuck, key="progress", data=(name, ROUNDS), across=True)
-    if current.secure:
-        _expect_event(now, name, now.time - now.bounds.install_s)
+    updated = now.session.book(Updates).updated
+    if current.secure and name == "Installed" and (updated is None or updated < now.time - now.bounds.install_s):
+        now.later(now.bounds.boot_hard_s, no_event, key=UPDATED, data=ROUNDS, across=True)
 
 
 def stuck(now: Now, deadline: Deadline) -> Iterator[Hit]:
@@ -193,22 +186,16 @@ def stuck(now: Now, deadline: Deadline) -> Iterator[Hit]:
                   place=deadline.place)
 
 
-def _expect_event(now: Now, status: str, since: float) -> None:
-    event = EVENTS.get(status)
-    if event is not None and now.session.book(Updates).events.get(event, since - 1) < since:
-        now.later(now.bounds.boot_hard_s, no_event, key=event, data=(status, event, ROUNDS), across=True)
-
-
 @check("fw201-flow", call(EVENT))
 def event_came(now: Now) -> None:
-    now.cancel(text(now.request, "type"))
+    if text(now.request, "type") == UPDATED:
+        now.cancel(UPDATED)
 
 
 def no_event(now: Now, deadline: Deadline) -> Iterator[Hit]:
-    name, event, rounds = deadline.data
+    rounds = deadline.data
     if now.link is None and rounds:
-        now.later(now.bounds.boot_hard_s, no_event, key=event, data=(name, event, rounds - 1), across=True,
-                  place=deadline.place)
+        now.later(now.bounds.boot_hard_s, no_event, key=UPDATED, data=rounds - 1, across=True, place=deadline.place)
         return
-    yield now.hit(f"No security event {event} has come within {now.bounds.boot_hard_s:g} s of {name}",
+    yield now.hit(f"No security event {UPDATED} has come within {now.bounds.boot_hard_s:g} s of Installed",
                   place=deadline.place)

@@ -1,15 +1,14 @@
 """Uploads of logs by 2.x stations.
 
-Keeps the upload that was accepted last, and the ids of a few before it.
+Keeps the upload that was accepted last.
 
 Source: OCPP 2.0.1 and 2.1 Part 2 N01, F06.FR.15, UploadLogStatusEnumType; 2.0.1 errata 2.58 and 6.2.97.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, text
@@ -17,7 +16,6 @@ from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
 
 STATUS = "LogStatusNotification"
-FORMER_KEPT = 8
 RETRIES_MOST_S = 86400.0
 TAKEN = ("Accepted", "AcceptedCanceled")
 CANCELED = "AcceptedCanceled"
@@ -38,18 +36,10 @@ class Upload:
 
 @dataclass(slots=True)
 class Uploads:
-    """`former`: ids of earlier requests and of one that is not answered; `canceled`: when the status AcceptedCanceled
-    was last told."""
+    """`canceled`: when the status AcceptedCanceled was last told."""
 
     current: Upload | None = None
-    former: deque[int | None] = field(default_factory=lambda: deque(maxlen=FORMER_KEPT))
     canceled: float | None = None
-
-
-@learn(call("GetLog", by="csms"))
-def requested(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Uploads).former.append(integer(now.request, "requestId"))
 
 
 @learn(answer("GetLog", by="csms"))
@@ -84,18 +74,11 @@ def told(now: Now) -> None:
 
 @check("log201-flow", call(STATUS))
 def status(now: Now) -> Iterator[Hit]:
-    book, name = now.session.book(Uploads), text(now.request, "status")
-    current = book.current
+    current, name = now.session.book(Uploads).current, text(now.request, "status")
     whole = current is not None and current.whole and now.link is not None and now.link.whole
-    if name == "Idle":  # for which idle-only-triggered speaks
-        return
-    number = integer(now.request, "requestId")
-    if number is None:
-        yield now.hit("The log status bears no requestId", "/requestId", seen=None)
-    elif current is not None and number != current.number and number not in book.former and name != CANCELED:
-        yield now.hit("The log status bears a requestId that no GetLog had", "/requestId", seen=number,
-                      expected=current.number, also=[current.call])
-    elif current is not None and number == current.number and name == "Uploaded" and not current.begun and whole:
+    if current is None or integer(now.request, "requestId") != current.number:
+        return  # idle-only-triggered and log-reqid speak of these
+    if name == "Uploaded" and not current.begun and whole:
         yield now.hit("Uploaded is told, and Uploading was not", "/status", seen=name, also=[current.call])
 
 

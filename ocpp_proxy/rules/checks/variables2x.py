@@ -79,7 +79,9 @@ def _kinds(now: Now, told_key: str, wanted: list[Element], given: list[Element])
         kinds.setdefault(one.name.casefold(), set()).add(one.kind or ACTUAL)
     left_out = False
     for one in given:
-        asked = kinds[one.name.casefold()]
+        asked = kinds.get(one.name.casefold())
+        if asked is None:
+            continue  # an element that names no variable may have asked for it
         if one.kind is None and asked == {ACTUAL}:
             left_out = True
         elif one.kind not in asked:
