@@ -29,7 +29,7 @@ from ocpp_proxy.core.vocabulary import VERSIONS, guess_version, version_of_subpr
 from ocpp_proxy.rules.book import FindingBook, Found
 from ocpp_proxy.rules.bound import SHOWN
 from ocpp_proxy.rules.engine import EVERYTHING, Engine
-from ocpp_proxy.rules.judge import SEND_ANSWERED, Judge, Seen
+from ocpp_proxy.rules.judge import SEND_ANSWERED, Judge, OnMistake, Seen
 from ocpp_proxy.rules.model import Need
 from ocpp_proxy.rules.now import Now
 from ocpp_proxy.rules.occasions import ANY
@@ -82,7 +82,8 @@ class _Link:
 class Pipeline:
     """`site`: what is known of the site; `default_version`: of connections whose subprotocol does not tell;
     `forget_closed`: drop a connection's findings when it closes, which a relay that runs for months needs. `has`: what
-    the records' times are good for; `time_scale`: how much faster than the records' clock the payloads' times run.
+    the records' times are good for; `time_scale`: how much faster than the records' clock the payloads' times run;
+    `on_mistake` hears of a rule that failed, as `Judge` has it.
 
     Raises BadInput for a site key that no rule asks for.
     """
@@ -90,7 +91,7 @@ class Pipeline:
     def __init__(
         self, rules: RuleSet, schemas: Schemas, *, site: frozenset[str] = frozenset(),
         default_version: Version | None = None, forget_closed: bool = False, has: frozenset[Need] = EVERYTHING,
-        time_scale: float = 1.0,
+        time_scale: float = 1.0, on_mistake: OnMistake | None = None,
     ) -> None:  # fmt: skip
         rules.check_site(site)
         if time_scale != 1:
@@ -105,7 +106,8 @@ class Pipeline:
         self._timers = Timers()
         wishes = replace(rules.wishes, bounds=rules.wishes.bounds.scaled(time_scale))
         self._judges = {
-            version: Judge(version, engine.index(version), schemas, self._timers, wishes) for version in VERSIONS
+            version: Judge(version, engine.index(version), schemas, self._timers, wishes, on_mistake)
+            for version in VERSIONS
         }
         self._sessions = Sessions()
         self._links: dict[str, _Link] = {}

@@ -17,6 +17,8 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import GUESS_FROM, Pipeline
+from ocpp_proxy.rules import engine
+from ocpp_proxy.rules.occasions import Registered, call
 from ocpp_proxy.rules.ruleset import RuleSet
 
 
@@ -733,6 +735,49 @@ def strict():
     wire = Wire(Pipeline(answering_rule(), SCHEMAS))
     wire.open()
     return wire
+
+
+def failing(now):
+    raise KeyError(now.action)
+
+
+def failing_later(now):
+    now.later(5, lambda now, deadline: failing(now))
+
+
+@pytest.fixture(params=[failing, failing_later])
+def mistaken(request, monkeypatch):
+    """The rules that need history, of which one fails, at once or at its deadline."""
+    own = Registered("boot-first", call("Heartbeat"), request.param)
+    others = engine.checks.of_rule
+    monkeypatch.setattr(engine.checks, "of_rule", lambda rule: (own,) if rule == own.rule_id else others(rule))
+    return lambda **options: Wire(Pipeline(load_rules(), SCHEMAS, **options))
+
+
+def test_a_rule_that_fails_is_told_of_once_and_takes_nothing_with_it(mistaken):
+    told = []
+    wire = mistaken(on_mistake=told.append)
+    wire.open()
+    for number in range(3):
+        wire.station(2, f"h{number}", "Heartbeat", {"extra": 1})
+        wire.csms(3, f"h{number}", BEAT)
+        wire.at_us += 10 * SECOND
+    assert len(told) == 1
+    assert "the rule boot-first failed on frame" in told[0]
+    assert {"schema-additional"} <= {finding.rule for finding in wire.pipeline.findings()}
+
+
+def test_a_rule_that_fails_is_a_mistake_where_nobody_is_to_hear_of_it(mistaken):
+    wire = mistaken()
+    wire.open()
+    with pytest.raises(KeyError):
+        _beat_twice(wire)
+
+
+def _beat_twice(wire):
+    for number in range(2):
+        wire.station(2, f"h{number}", "Heartbeat", {})
+        wire.at_us += 10 * SECOND
 
 
 def raised(events):

@@ -11,7 +11,7 @@ import click
 from rich.text import Text
 
 from ocpp_proxy import __version__
-from ocpp_proxy.cli.output import Stdout
+from ocpp_proxy.cli.output import Stdout, notice
 from ocpp_proxy.core.finding import SEVERITIES, Severity
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.schema import Schemas
@@ -67,7 +67,8 @@ def command(
     """Check captures against the specification, the schemas and the wishes of CSMSs and sites, and say what is wrong,
     whose fault it is and what to do about it."""
     rules = load_rules(rules_folder, profiles=profiles)
-    make = partial(Pipeline, rules, Schemas(load_schema), site=frozenset(site), default_version=ocpp_version)
+    make = partial(Pipeline, rules, Schemas(load_schema), site=frozenset(site), default_version=ocpp_version,
+                   on_mistake=notice)
     baseline = read_baseline(baseline_file) if baseline_file is not None else None
     failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on in SEVERITIES else ()
     analyses: list[Analysis] = []

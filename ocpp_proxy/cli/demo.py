@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from ocpp_proxy.cli.check import print_report
-from ocpp_proxy.cli.output import Stdout
-from ocpp_proxy.cli.run import GAP, notice
+from ocpp_proxy.cli.output import Stdout, notice
+from ocpp_proxy.cli.run import GAP
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.demo import EXPECTED, play
 from ocpp_proxy.files.rules import load_rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 from rich.console import Console
 
 
@@ -14,3 +15,8 @@ class Stdout(Console):
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+def notice(text: str) -> None:
+    """A sentence for the engineer, at once and on stderr."""
+    click.echo(f"ocpp-proxy: {text}", err=True)

@@ -16,6 +16,7 @@ import click
 
 from ocpp_proxy import __version__
 from ocpp_proxy.capture import Recorder
+from ocpp_proxy.cli.output import notice
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.gate import mask_target
 from ocpp_proxy.core.schema import Schemas
@@ -104,7 +105,8 @@ async def _relay(options: dict[str, Any]) -> Ended:
     """From the first check of the options to the last word of the summary."""
     settings = _settings(options)
     rules = load_rules(options["rules_folder"], profiles=options["profiles"])
-    pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True)
+    pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True,
+                        on_mistake=notice)
     path = options["capture"] or _default_capture()
     recorder = Recorder.create(path, f"ocpp-proxy {__version__}", on_trouble=notice)
     try:
@@ -123,11 +125,6 @@ async def _relay(options: dict[str, Any]) -> Ended:
         recorder.close()
     click.echo(f"capture: {path}", err=True)
     return Ended(by, complete=not recorder.had_gap)
-
-
-def notice(text: str) -> None:
-    """A sentence for the engineer, at once."""
-    click.echo(f"ocpp-proxy: {text}", err=True)
 
 
 def _settings(options: dict[str, Any]) -> RelaySettings:

@@ -6,9 +6,9 @@ correlator said of the frame is handed in, and what rules remember stands in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ocpp_proxy.core.defects import has_payload
 from ocpp_proxy.core.exchange import Correlation, Exchange
@@ -28,6 +28,7 @@ from ocpp_proxy.rules.place import SHOWN, Place, place_of
 from ocpp_proxy.rules.timers import Timer, Timers
 from ocpp_proxy.rules.wishes import Wishes
 
+OnMistake: TypeAlias = Callable[[str], None]
 SEND_ANSWERED = "send-answered"
 
 _NONE: list[Found] = []
@@ -49,15 +50,21 @@ class Seen:
 
 
 class Judge:
-    """The rules of one version at work. `unmet`: why rules that were asked could not judge."""
+    """The rules of one version at work. `unmet`: why rules that were asked could not judge; `on_mistake` hears of a
+    rule that failed, once a rule; without it the rule's exception is raised."""
 
-    def __init__(self, version: Version, index: RuleIndex, schemas: Schemas, timers: Timers, wishes: Wishes) -> None:
+    def __init__(
+        self, version: Version, index: RuleIndex, schemas: Schemas, timers: Timers, wishes: Wishes,
+        on_mistake: OnMistake | None = None,
+    ) -> None:  # fmt: skip
         self.version = version
         self.unmet: dict[str, str] = {}
         self._index = index
         self._schemas = schemas
         self._timers = timers
         self._wishes = wishes
+        self._on_mistake = on_mistake
+        self._mistaken: set[str] = set()
 
     @property
     def met(self) -> set[str]:
@@ -99,9 +106,12 @@ class Judge:
         then = timer.then
         if then is not None:
             now.rule = timer.bound
-            for hit in then(now, timer.deadline) or ():
-                timer.bound.met = True
-                yield Found(timer.bound.told(hit))
+            try:
+                for hit in then(now, timer.deadline) or ():
+                    timer.bound.met = True
+                    yield Found(timer.bound.told(hit))
+            except Exception as error:  # as in `_told`
+                self._mistake(timer.bound, then, now, error)
 
     def breach(self, fields: Mapping[str, Any], connection: str, last_seq: int, session: Session) -> list[Found]:
         """What there is to say about the WebSocket frame for which the relay ended the connection. It has no number, as
@@ -147,21 +157,34 @@ class Judge:
         if now.retry:
             listeners = [one for one in listeners if one.retries]
         for function, bound, _, counts in listeners:
-            if bound is None:
-                function(now)
+            try:
+                if bound is None:
+                    function(now)
+                    continue
+                now.rule = bound
+                said = function(now)
+                if said is not None:
+                    for hit in said:
+                        bound.met = True
+                        found = [*found, Found(bound.told(hit))]
+            except Exception as error:  # our own mistake must not take what the others have to say with it
+                self._mistake(bound, function, now, error)
                 continue
-            now.rule = bound
-            said = function(now)
-            if said is not None:
-                for hit in said:
-                    bound.met = True
-                    found = [*found, Found(bound.told(hit))]
             if now.unmet is not None:
                 self.unmet.setdefault(bound.rule.id, now.unmet)
                 now.unmet = None
             elif counts:
                 bound.met = True
         return found
+
+    def _mistake(self, bound: BoundRule | None, function: Callable[..., Any], now: Now, error: Exception) -> None:
+        who = f"rule {bound.rule.id}" if bound is not None else f"bookkeeper {function.__module__}.{function.__name__}"
+        if self._on_mistake is None:
+            raise error
+        if who not in self._mistaken:
+            self._mistaken.add(who)
+            self._on_mistake(f"the {who} failed on frame {now.ref.seq} of connection {now.connection}: {error!r}; "
+                             "what it says from here on is not to be relied on, all else is")
 
     def _prepare(self, now: Now) -> None:
         now.timers = self._timers

@@ -108,7 +108,7 @@ def test_ctrl_c_ends_with_a_summary_and_everything_saved(tmp_path: Path) -> None
     async def story() -> None:
         async with (
             csms() as upstream, running(upstream, tmp_path, "--capture", "x.db") as proxy,
-            connect(f"{proxy.ready['listen']}/CP1", subprotocols=["ocpp1.6"], proxy=None) as station,
+            connect(f"{proxy.ready['listen']}/CP1", subprotocols=["ocpp1.6"], proxy=None, compression=None) as station,
         ):
             await station.send(BOOT)
             assert await station.recv() == ACCEPTED
