@@ -30,7 +30,10 @@ from ocpp_proxy.rules.checks.smart_charging_profiles import (
     SET,
     TX,
     Installed,
+    Lowest,
+    Period,
     Profile,
+    Profiles,
     Schedule,
     profile_in,
     profiles,
@@ -46,6 +49,7 @@ RECURS_S: Mapping[str, int] = {"Daily": 86_400, "Weekly": 604_800}
 MEASURED: Mapping[str, str] = {"A": "Current.Import", "W": "Power.Active.Import"}
 GRACE_S = 30
 NEAR_S = 60        # so near to its edges, a profile may count or not
+AHEAD_S = 900      # for so long ahead the lowest limit is worked out
 SETTLED_S = 120.0  # since a connection began, in which queued values may come
 SHARE = Decimal("1.1")
 SLACK: Mapping[str, Decimal] = {"A": Decimal(1), "W": Decimal(690)}
@@ -225,10 +229,34 @@ def limit_respected(now: Now) -> Iterator[Hit] | None:
 
 
 def _is_above_any(now: Now, reading: Reading) -> bool:
-    """Whether a value is above the lowest limit that any profile has at any time."""
-    lowest = profiles(now).lowest()
+    """Whether a value is above the lowest limit that any profile may have."""
+    lowest = _lowest(profiles(now), reading.at_us or 0)
     return any(value > lowest[unit] * SHARE + SLACK[unit] for unit in MEASURED if unit in lowest
                for _, value in _of_unit(reading, unit))
+
+
+def _lowest(book: Profiles, at_us: int) -> Mapping[str, Decimal]:
+    found = book.lowest
+    if found is None or not found.from_us <= at_us <= found.to_us:
+        limits: dict[str, Decimal] = {}
+        to_us = at_us + AHEAD_S * 1_000_000
+        for profile in (one.profile for one in book.known.values()):
+            for schedule in profile.schedules:
+                told = [one.limit for one in _eligible(profile, schedule, at_us, to_us) if one.limit]
+                if told and schedule.unit is not None:
+                    limits[schedule.unit] = min(*told, limits.get(schedule.unit, told[0]))
+        found = book.lowest = Lowest(at_us, to_us, limits)
+    return found.limits
+
+
+def _eligible(profile: Profile, schedule: Schedule, from_us: int, to_us: int) -> Iterable[Period]:
+    """The periods that may hold at some time between; all where one cannot tell."""
+    starts = [one.start_s for one in schedule.periods if one.start_s is not None]
+    if profile.kind != "Absolute" or schedule.starts_us is None or not 0 < len(starts) == len(schedule.periods):
+        return schedule.periods
+    from_s, to_s = (from_us - schedule.starts_us) / 1e6 - GRACE_S, (to_us - schedule.starts_us) / 1e6
+    return [one for one, start, end in zip(schedule.periods, starts, [*starts[1:], inf], strict=True)
+            if start <= to_s and end > from_s]  # fmt: skip
 
 
 def _above(now: Now, transaction: Transaction, reading: Reading) -> Iterator[Hit]:

@@ -134,12 +134,20 @@ class Installed(NamedTuple):
     time: float
 
 
+class Lowest(NamedTuple):
+    """The lowest limit that any profile may have from one moment to another, by unit. A limit of nothing is none."""
+
+    from_us: int
+    to_us: int
+    limits: Mapping[str, Decimal]
+
+
 @dataclass(slots=True)
 class Profiles:
     """`known`: by id; `gone`: ids that are certainly not there, with the frame that says so and its time; `complete`:
     purposes of which none are there but those known, and since when. `open`: a profile that has no answer yet;
     `unsure`: what is known may not be all, nor all be true. `zero`: the places where a limit of 0 has to take effect
-    (`smart_charging_limits`)."""
+    (`smart_charging_limits`), `lowest`: worked out there of those known."""
 
     known: dict[int, Installed] = field(default_factory=dict)
     gone: dict[int, tuple[FrameRef, float]] = field(default_factory=dict)
@@ -147,7 +155,7 @@ class Profiles:
     open: FrameRef | None = None
     unsure: bool = False
     zero: set[int] = field(default_factory=set)
-    _lowest: dict[str, Decimal] | None = None
+    lowest: Lowest | None = None
 
     @property
     def sure(self) -> bool:
@@ -155,17 +163,6 @@ class Profiles:
 
     def of(self, *purposes: str) -> Iterator[Installed]:
         return (one for one in self.known.values() if one.profile.purpose in purposes)
-
-    def lowest(self) -> Mapping[str, Decimal]:
-        """The lowest limit of all, by unit; a limit of nothing is none."""
-        if self._lowest is None:
-            found: dict[str, Decimal] = {}
-            for schedule in (one for installed in self.known.values() for one in installed.profile.schedules):
-                unit = schedule.unit or ""
-                for limit in (one.limit for one in schedule.periods if one.limit):
-                    found[unit] = min(limit, found.get(unit, limit))
-            self._lowest = found
-        return self._lowest
 
     def put(self, profile: Profile, ref: FrameRef, time: float, *, replacing: bool) -> None:
         """`replacing`: it takes the place of one with its purpose, stack level and place, as in 1.6."""
@@ -177,7 +174,7 @@ class Profiles:
             for one in [one for one in self.known.values()
                         if (one.profile.purpose, one.profile.stack, one.profile.place) == same]:
                 self.remove(one.profile.number, (ref, time))
-        self._lowest = None
+        self.lowest = None
         self.known.pop(profile.number, None)
         self.gone.pop(profile.number, None)
         self.known[profile.number] = Installed(_to_keep(profile), ref, time)
@@ -189,7 +186,7 @@ class Profiles:
         """`by`: what makes it certain that the profile is not there, None where it only counts no longer."""
         if number is None:
             return
-        self._lowest = None
+        self.lowest = None
         self.known.pop(number, None)
         if by is not None:
             self.gone.pop(number, None)
