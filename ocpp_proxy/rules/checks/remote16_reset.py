@@ -68,6 +68,8 @@ def not_back(now: Now, deadline: Deadline) -> Iterator[Hit]:
     link = now.link
     if link is None and now.session.station is None:
         return  # a new connection could not be told to be this station's
+    if link is not None and link.connection != reset.connection and "station" in link.called:
+        return  # which boot-missing-after-reset tells of
     if link is None:
         became = "the station has not come back"
     elif link.connection == reset.connection:
