@@ -175,7 +175,8 @@ def _conditions(rule: Rule) -> str:
               for case in rule.cases.values()]
     parts += [_NEEDS[need] for need in rule.needs]
     parts += [f"{escalation.severity} on the {escalation.axis} axis where the station {_CLAIMS[escalation.condition]} "
-              f"{escalation.argument}." for escalation in rule.escalations]
+              f"{escalation.argument}{f', for {escalation.action}' if escalation.action else ''}."
+              for escalation in rule.escalations]
     return " ".join(part[:1].upper() + part[1:] for part in parts)
 
 

@@ -72,9 +72,10 @@ class Session:
 
     @property
     def feature_profiles(self) -> frozenset[str] | None:
-        """What the last SupportedFeatureProfiles of 1.6 claimed, in lower case; None where it was not seen."""
+        """What the last SupportedFeatureProfiles of 1.6 claimed, in lower case and without the spaces
+        that some put into their names; None where it was not seen."""
         claimed = self.settings.words("SupportedFeatureProfiles")
-        return None if claimed is None else frozenset(word.lower() for word in claimed)
+        return None if claimed is None else frozenset("".join(word.lower().split()) for word in claimed)
 
     def learn(self, now: Occasion) -> None:
         """Let the books hear of a Call or of an answer, once it has been judged. Its payloads may be anything."""

@@ -142,7 +142,7 @@ class BoundRule:
         case: str | None = None,
     ) -> Finding:  # fmt: skip
         rule = self.rule
-        severity, axis, references = self._judged(place.session, case)
+        severity, axis, references = self._judged(place, case)
         return Finding(
             rule=rule.id, severity=severity, axis=axis, at_fault=place.sender, station=place.session.station,
             connection=place.connection, frames=[] if place.frame is None else [place.frame.seq],
@@ -152,14 +152,13 @@ class BoundRule:
             cause=rule.cause, fix=rule.fix,
         )  # fmt: skip
 
-    def _judged(self, session: Session, case: str | None) -> tuple[Severity, Axis, tuple[str, ...]]:
+    def _judged(self, place: Place, case: str | None) -> tuple[Severity, Axis, tuple[str, ...]]:
         rule = self.rule
-        for escalation in rule.escalations:
-            if CONDITIONS[escalation.condition](session, escalation.argument):
-                more = _cited(escalation.references, self._version)
-                return escalation.severity, escalation.axis, more + self._references
         if case is not None and (found := rule.cases.get(case)) is not None:
             return found.severity, found.axis or rule.axis, self._references
+        for one in rule.escalations:
+            if one.action in (None, place.action) and CONDITIONS[one.condition](place.session, one.argument):
+                return one.severity, one.axis, _cited(one.references, self._version) + self._references
         return self._severity, rule.axis, self._references
 
 

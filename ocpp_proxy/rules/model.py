@@ -110,11 +110,13 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """`condition` (a name in `bound.CONDITIONS`) with `argument`; what the finding becomes where it holds, and the
-    clauses that it breaks besides."""
+    """`condition` (a name in `bound.CONDITIONS`) with `argument`, and the action that it is about, None for any; what
+    the finding becomes where they hold, and the clauses that it breaks besides. What is one of the rule's cases keeps
+    its own weight."""
 
     condition: str
     argument: Any
+    action: str | None
     severity: Severity
     axis: Axis
     references: tuple[Reference, ...]
@@ -340,8 +342,10 @@ def _expectation(entry: Mapping[str, Any]) -> Expectation:
 def _escalation(
     entry: Mapping[str, Any], document: Mapping[str, Any], versions: tuple[Version, ...]
 ) -> Escalation:
-    ((condition, argument),) = entry["when"].items()
-    return Escalation(condition, argument, entry["severity"], entry.get("axis", document["axis"]),
+    when = dict(entry["when"])
+    action = when.pop("action", None)
+    ((condition, argument),) = when.items()
+    return Escalation(condition, argument, action, entry["severity"], entry.get("axis", document["axis"]),
                       _references(entry.get("references", ()), versions))
 
 

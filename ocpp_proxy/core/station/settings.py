@@ -37,8 +37,8 @@ class Setting:
 
 @dataclass(slots=True)
 class Settings:
-    """Keys are compared without regard to case. `listed`: when the station last gave a complete list (1.6:
-    GetConfiguration without keys; 2.x: a full inventory), None if never."""
+    """Keys are compared without regard to case. `listed`: when the station last gave a complete list, by
+    GetConfiguration of 1.6 without keys; None if never."""
 
     known: dict[str, Setting] = field(default_factory=dict)
     listed: float | None = None
