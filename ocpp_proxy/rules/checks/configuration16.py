@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import LONGEST_KEPT, folded, items, numeral, objects, text
@@ -21,6 +21,8 @@ from ocpp_proxy.rules.occasions import answer, call, check, learn
 
 KEYS_KEPT = 256
 SHOWN_MOST = 30  # missing keys that a sentence names
+
+Entries: TypeAlias = "Mapping[str, list[tuple[int, Mapping[str, Any]]]]"
 
 # Feature profile, without its spaces → the keys that it requires.
 REQUIRED: Mapping[str, tuple[str, ...]] = {
@@ -37,6 +39,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
         "MaxChargingProfilesInstalled"),
 }  # fmt: skip
 
+_REQUIRED_FOLDED = {profile: frozenset(key.casefold() for key in keys) for profile, keys in REQUIRED.items()}
 SPELLED = {"core": "Core", "localauthlistmanagement": "LocalAuthListManagement", "smartcharging": "SmartCharging"}
 
 # Keys that chapter 9 lets nobody write, folded.
@@ -97,18 +100,29 @@ def changed(now: Now) -> None:
 
 @learn(answer("GetConfiguration", by="csms"))
 def read(now: Now) -> None:
-    book = now.session.book(Keys)
+    book, entries = now.session.book(Keys), now.once(entries_in)
     for one in items(now.response, "unknownKey")[:KEYS_KEPT]:
         if (key := folded(one)) is not None:
             _put(book.unknown, key, (now.ref, now.time))
-    for _, entry in objects(now.response, "configurationKey"):
-        key, value = folded(entry, "key"), text(entry, "value")
-        if key is None:
-            continue
-        book.unknown.pop(key, None)
-        written = book.written.get(key)
-        if written is not None and value is not None and _due(now, written) and _same(key, written.value, value):
+    for key in [key for key in book.unknown if key in entries]:
+        del book.unknown[key]
+    for key, written in [(key, written) for key, written in book.written.items() if key in entries]:
+        if _due(now, written) and any(_same(key, written.value, value) for _, value in _values(entries[key])):
             del book.written[key]
+
+
+def entries_in(now: Now) -> Entries:
+    """The elements of configurationKey with their places, by folded key. (To be asked by `now.once`.)"""
+    found: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
+    for place, entry in objects(now.response, "configurationKey"):
+        key = entry.get("key")
+        if isinstance(key, str):
+            found.setdefault(key[:LONGEST_KEPT].casefold(), []).append((place, entry))
+    return found
+
+
+def _values(entries: list[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, str]]:
+    return ((place, value) for place, entry in entries if (value := text(entry, "value")) is not None)
 
 
 def _put(book: dict[str, Any], key: str, value: Any) -> None:
@@ -195,12 +209,13 @@ def _listed(now: Now) -> bool:
 
 
 @check("config-unknown-key", answer("GetConfiguration", by="csms"))
-def keys_answered(now: Now) -> Iterator[Hit]:
-    if not isinstance(now.response, dict):
-        return
+def keys_answered(now: Now) -> Iterator[Hit] | None:
+    return _left_out(now) if isinstance(now.response, dict) and items(now.request, "key") else None
+
+
+def _left_out(now: Now) -> Iterator[Hit]:
     wanted = [key for one in items(now.request, "key") if (key := folded(one)) is not None]
-    found = {folded(entry, "key") for _, entry in objects(now.response, "configurationKey")}
-    found |= {folded(one) for one in items(now.response, "unknownKey")}
+    found = {*now.once(entries_in), *(folded(one) for one in items(now.response, "unknownKey"))}
     missing = [key for key in wanted if key not in found]
     most = now.session.settings.integer("GetConfigurationMaxKeys")
     if not missing or (most is not None and len(wanted) > most):
@@ -227,16 +242,20 @@ def keys_asked(now: Now) -> Iterator[Hit]:
 
 
 @check("config-required-keys", answer("GetConfiguration", by="csms"))
-def all_keys(now: Now) -> Iterator[Hit]:
+def all_keys(now: Now) -> Iterator[Hit] | None:
     if items(now.request, "key") or not isinstance(now.response, dict):
-        return
-    entries = [entry for _, entry in objects(now.response, "configurationKey")]
-    names = {folded(entry, "key") for entry in entries}
-    own = next((text(entry, "value") for entry in entries if folded(entry, "key") == "supportedfeatureprofiles"), None)
+        return None
+    entries = now.once(entries_in)
+    lacking = [profile for profile, keys in _REQUIRED_FOLDED.items() if not keys <= entries.keys()]
+    return _lacking(now, entries, lacking) if lacking else None
+
+
+def _lacking(now: Now, entries: Entries, profiles: list[str]) -> Iterator[Hit]:
+    own = next((text(entry, "value") for _, entry in entries.get("supportedfeatureprofiles", ())), None)
     claimed = {word.replace(" ", "") for word in _words(own or "")} or set(now.session.feature_profiles or ())
-    for profile, keys in REQUIRED.items():
-        missing = [key for key in keys if key.casefold() not in names]
-        if missing and (profile == "core" or profile in claimed):
+    for profile in profiles:
+        if profile == "core" or profile in claimed:
+            missing = [key for key in REQUIRED[profile] if key.casefold() not in entries]
             yield now.hit(f"The list of all keys lacks keys that the profile {SPELLED[profile]} requires: "
                           f"{', '.join(missing[:SHOWN_MOST])}", "/configurationKey", expected=missing)
 
@@ -244,21 +263,38 @@ def all_keys(now: Now) -> Iterator[Hit]:
 # What was set
 
 
-@check("config-readback", answer("GetConfiguration", by="csms"))
-def read_back(now: Now) -> Iterator[Hit]:
+class ReadBack(NamedTuple):
+    """What is read of a key that was written before, and at which place."""
+
+    key: str
+    value: str
+    place: int
+    change: Written
+
+
+def _read_back(now: Now) -> list[ReadBack]:
+    """In the order of the answer."""
     written = now.session.book(Keys).written
-    if not written:
-        return
-    for place, entry in objects(now.response, "configurationKey"):
-        key, value = folded(entry, "key"), text(entry, "value")
-        change = written.get(key or "")
-        if key is None or value is None or change is None or not _due(now, change) or _same(key, change.value, value):
-            continue
+    entries = now.once(entries_in) if written else {}
+    found = [ReadBack(key, value, place, change) for key, change in written.items() if key in entries
+             and _due(now, change) for place, value in _values(entries[key])]  # fmt: skip
+    return sorted(found, key=lambda one: one.place)
+
+
+@check("config-readback", answer("GetConfiguration", by="csms"))
+def read_back(now: Now) -> Iterator[Hit] | None:
+    found = [one for one in now.once(_read_back) if not _same(one.key, one.change.value, one.value)]
+    return _told_otherwise(now, found) if found else None
+
+
+def _told_otherwise(now: Now, found: list[ReadBack]) -> Iterator[Hit]:
+    for key, value, place, change in found:
         booted = boot_since(now.session, change.time) is not None
         if (booted and key == "heartbeatinterval") or (key in MEASURAND_KEYS and _part(change.value, value)):
             continue  # set anew by the answer to the boot; told by config-measurand-reject
         lost = booted and change.status == "Accepted"
-        yield now.hit(f"{entry['key'][:LONGEST_KEPT]} was set to {_short(change.value)} ({change.status}) and reads "
+        name = text(items(now.response, "configurationKey")[place], "key") or ""
+        yield now.hit(f"{name[:LONGEST_KEPT]} was set to {_short(change.value)} ({change.status}) and reads "
                       f"{_short(value)}{' after a boot' if booted else ''}", f"/configurationKey/{place}/value",
                       seen=value, expected=change.value, also=[change.answer], case="lost-at-boot" if lost else None)
 
@@ -276,17 +312,16 @@ def measurands_set(now: Now) -> Iterator[Hit]:
 
 
 @check("config-measurand-reject", answer("GetConfiguration", by="csms"))
-def measurands_read(now: Now) -> Iterator[Hit]:
-    written = now.session.book(Keys).written
-    for place, entry in objects(now.response, "configurationKey") if written else ():
-        key, value = folded(entry, "key"), text(entry, "value")
-        change = written.get(key or "")
-        if key not in MEASURAND_KEYS or value is None or change is None or not _due(now, change):
-            continue
-        if _part(change.value, value):
-            yield now.hit(f"Of the measurands that were set by ChangeConfiguration ({change.status}), some are missing "
-                          "when they are read", f"/configurationKey/{place}/value", seen=value, expected=change.value,
-                          also=[change.answer])
+def measurands_read(now: Now) -> Iterator[Hit] | None:
+    found = [one for one in now.once(_read_back) if one.key in MEASURAND_KEYS and _part(one.change.value, one.value)]
+    return _partly_read(now, found) if found else None
+
+
+def _partly_read(now: Now, found: list[ReadBack]) -> Iterator[Hit]:
+    for _, value, place, change in found:
+        yield now.hit(f"Of the measurands that were set by ChangeConfiguration ({change.status}), some are missing "
+                      "when they are read", f"/configurationKey/{place}/value", seen=value, expected=change.value,
+                      also=[change.answer])
 
 
 def _part(wanted: str, seen: str) -> bool:
