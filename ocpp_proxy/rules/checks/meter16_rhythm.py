@@ -1,8 +1,8 @@
 """The rhythm of periodic meter values of 1.6: when each transaction's last ones were taken, and which they were.
 
 Decides which values count as periodic, by the samples' own times, so that a queue does no harm; and when one cannot
-tell, since they may be the answer to a trigger. Refuses to judge. Keeps RHYTHMS_KEPT transactions and LINES_KEPT
-connectors, those heard of last.
+tell, since they may be the answer to a trigger. Refuses to judge. Keeps the RHYTHMS_KEPT transactions heard of last,
+and LINES_KEPT connectors.
 
 Source: OCPP 1.6 edition 2 sections 3.16.1, 9.1.17 and 9.1.19; 1.6 errata 3.15.
 """
@@ -160,10 +160,8 @@ def heard(now: Now) -> None:
     if connector is None:
         return
     book = now.session.book(Rhythms)
-    book.heard.pop(connector, None)
-    book.heard[connector] = now.time
-    if len(book.heard) > LINES_KEPT:
-        del book.heard[next(iter(book.heard))]
+    if connector in book.heard or len(book.heard) < LINES_KEPT:
+        book.heard[connector] = now.time
     for reading in now.once(periodic):
         _go_on(book, now.once(owner_in), reading, now)
 

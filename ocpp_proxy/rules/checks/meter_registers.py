@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, kept, text
 from ocpp_proxy.core.station.transactions import Transaction
-from ocpp_proxy.rules.checks.meter_samples import METERED, Form, Series, about, readings, worth
+from ocpp_proxy.rules.checks.meter_samples import METERED, Form, Reading, Series, about, readings, worth
 from ocpp_proxy.rules.now import Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check, learn
 
@@ -31,14 +31,13 @@ Owner: TypeAlias = "tuple[str, int | str | None]"  # a transaction or, without o
 
 
 class Level(NamedTuple):
-    """What a register stood at, in its base unit; `value`: as told, `pointer`: where."""
+    """What a register stood at, in its base unit; `value`: as told."""
 
     form: Form
     base: Decimal
     value: Decimal
     at_us: int
     ref: FrameRef
-    pointer: str
 
     @property
     def step(self) -> Decimal:
@@ -86,18 +85,18 @@ def transaction_in(now: Now) -> Transaction | None:
     return now.session.transactions.find(name) if kind == TRANSACTION else None
 
 
-def levels(now: Now) -> list[Level]:
-    """Of the registers in the message, in the order of their times. (To be asked by `now.once`.)"""
+def levels(now: Now) -> list[tuple[Level, Reading, int]]:
+    """Of the registers in the message, in the order of their times, each with where it is told. (To be asked by
+    `now.once`.)"""
     found, ref = [], now.ref
     for reading in readings(now):
         at_us = reading.at_us
         for at in reading.layout.registers if at_us is not None else ():
             value, base = reading.values[at], reading.bases[at]
             if at_us is not None and value is not None and base is not None:
-                pointer = f"{reading.pointer_to(at)}/value"
-                found.append(Level(reading.layout.forms[at], base, value, at_us, ref, pointer))
+                found.append((Level(reading.layout.forms[at], base, value, at_us, ref), reading, at))
     if len(found) > 1:
-        found.sort(key=lambda level: level.at_us)
+        found.sort(key=lambda one: one[0].at_us)
     return found
 
 
@@ -120,19 +119,19 @@ def fallen(before: Level, level: Level) -> Decimal | None:
 def monotonic(now: Now) -> Iterator[Hit] | None:
     found = now.once(levels)
     known, latest = now.session.book(Registers).of(now.once(owner_in)), dict[Series, Level]()
-    for level in found:
+    for level, _, _ in found:
         series = level.form.series
         before = known.get(series)
         if (before is not None and level.base < before.base) or level.base < latest.get(series, level).base:
-            return _falls(now, found, known)
+            return _falls(now, known)
         latest[series] = level
     return None
 
 
-def _falls(now: Now, found: list[Level], known: Mapping[Series, Level]) -> Iterator[Hit]:
+def _falls(now: Now, known: Mapping[Series, Level]) -> Iterator[Hit]:
     latest = dict[Series, Level]()
     said = set[Series]()
-    for level in found:
+    for level, reading, at in now.once(levels):
         form, series = level.form, level.form.series
         if not is_news(level, known):
             continue
@@ -145,7 +144,7 @@ def _falls(now: Now, found: list[Level], known: Mapping[Series, Level]) -> Itera
         by, one = max(falls, key=lambda fall: fall[0])
         phase = f" of {form.phase}" if form.phase is not None else ""
         yield now.hit(f"{form.measurand}{phase} has gone down by about {about(by)} {form.base_unit}",
-                      level.pointer, expected="not less than before", also=[one.ref],
+                      f"{reading.pointer_to(at)}/value", expected="not less than before", also=[one.ref],
                       case="little" if by <= LITTLE_WH else None)
 
 
@@ -155,7 +154,7 @@ def remember(now: Now) -> None:
         return
     if found := now.once(levels):
         known = now.session.book(Registers).claim(now.once(owner_in))
-        for level in found:
+        for level, _, _ in found:
             before = known.get(level.form.series)
             newer = before is not None and level.at_us > before.at_us and is_news(level, known)
             if newer or (before is None and len(known) < SERIES_KEPT):

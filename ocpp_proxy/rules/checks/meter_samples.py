@@ -142,14 +142,18 @@ def samples(now: Now) -> Iterator[Sample]:
 
 def _read(now: Now) -> tuple[Reading, ...]:
     name = "transactionData" if now.action == "StopTransaction" else "meterValue"
-    form_in = _form_16 if now.version == "1.6" else _form_2x
-    return tuple([_reading(value, f"/{name}/{place}", form_in) for place, value in objects(now.request, name)])
+    words_in = _words_16 if now.version == "1.6" else _words_2x
+    return tuple([_reading(value, f"/{name}/{place}", words_in) for place, value in objects(now.request, name)])
 
 
-def _reading(value: Any, pointer: str, form_in: Callable[[Mapping[str, Any]], Form]) -> Reading:
-    told = [(place, one) for place, one in enumerate(items(value, "sampledValue")) if isinstance(one, dict)]
-    forms = [form_in(fields) for _, fields in told]
-    values = [_number(form, fields.get("value")) for form, (_, fields) in zip(forms, told, strict=True)]
+def _reading(value: Any, pointer: str, words_in: Callable[[Mapping[str, Any]], tuple[Any, ...]]) -> Reading:
+    told, forms, values = [], [], []
+    for place, fields in enumerate(items(value, "sampledValue")):
+        if isinstance(fields, dict):
+            form = _form(words_in(fields))
+            told.append((place, fields))
+            forms.append(form)
+            values.append(_number(form, fields.get("value")))
     layout = _layout(tuple(forms))
     bases = list(map(_in_base, forms, values)) if layout.scaled else values
     return Reading(moment_us(value, "timestamp"), pointer, layout, values, bases, told, None not in values)
@@ -173,19 +177,19 @@ _numeral = lru_cache(maxsize=NUMBERS_KEPT)(numeral)  # voltages, idle currents a
 _FORMS: dict[tuple[Any, ...], Form] = {}  # by the words of the value
 
 
-def _form_16(fields: Mapping[str, Any]) -> Form:
+def _words_16(fields: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Measurand, context, location, phase, unit and format as on the wire, and the power of ten."""
     get = fields.get
-    return _form(get("measurand"), get("context"), get("location"), get("phase"), get("unit"), get("format"), 0)
+    return get("measurand"), get("context"), get("location"), get("phase"), get("unit"), get("format"), 0
 
 
-def _form_2x(fields: Mapping[str, Any]) -> Form:
+def _words_2x(fields: Mapping[str, Any]) -> tuple[Any, ...]:
     get, unit = fields.get, fields.get("unitOfMeasure")
     power = integer(unit, "multiplier") or 0
-    return _form(get("measurand"), get("context"), get("location"), get("phase"), member(unit, "unit"), None, power)
+    return get("measurand"), get("context"), get("location"), get("phase"), member(unit, "unit"), None, power
 
 
-def _form(*words: Any) -> Form:
-    """`words`: measurand, context, location, phase, unit and format as on the wire, and the power of ten."""
+def _form(words: tuple[Any, ...]) -> Form:
     try:
         return _FORMS[words]
     except (KeyError, TypeError):  # an object or a list where a text should be

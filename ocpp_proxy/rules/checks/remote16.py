@@ -78,9 +78,11 @@ def begun(now: Now) -> None:
 @learn(call("StatusNotification"))
 def given_up(now: Now) -> None:
     """A connector that falls back from Preparing will not start any more."""
+    book = now.session.book(RemoteStarts)
+    if not book.pending or text(now.request, "status") != "Available":
+        return
     number = integer(now.request, "connectorId")
-    if text(now.request, "status") == "Available" and now.session.connectors.status(number or 0) == "Preparing":
-        book = now.session.book(RemoteStarts)
+    if now.session.connectors.status(number or 0) == "Preparing":
         book.drop(*(one for one in book.pending if one.connector == number))
 
 

@@ -190,9 +190,11 @@ def _anew(wish: Wish | None, change: _Change) -> bool:
 @check("avail-effect", call("StatusNotification"))
 def freed(now: Now) -> None:
     """A connector that was to become Unavailable once its transaction has ended, and says that it is free."""
+    if text(now.request, "status") != "Available":
+        return
     number = integer(now.request, "connectorId")
     known = now.session.connectors.get(number)
-    if not number or known is None or known.wish is None or text(now.request, "status") != "Available":
+    if not number or known is None or known.wish is None:
         return
     if known.wish.kind == "Inoperative" and known.wish.status == "Scheduled":
         now.later(told_within_s(now), still_free, key=("scheduled", number), data=(number, known.wish, now.time))

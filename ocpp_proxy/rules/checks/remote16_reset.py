@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, text
+from ocpp_proxy.core.station.connectors import Connector, Wish
 from ocpp_proxy.rules.checks.remote16_state import (
     IN_SESSION,
     all_running,
@@ -143,13 +144,16 @@ def asked(now: Now) -> None:
 
 
 @check("reset-restores-availability", call("StatusNotification"))
-def status_after_boot(now: Now) -> Iterator[Hit]:
-    number, name = integer(now.request, "connectorId"), text(now.request, "status")
-    connectors = now.session.connectors
+def status_after_boot(now: Now) -> Iterator[Hit] | None:
+    number, connectors = integer(now.request, "connectorId"), now.session.connectors
     known = connectors.get(number) or connectors.get(0)
     if number is None or known is None or known.wish is None or known.wish.kind != "Inoperative":
-        return
-    wish, last = known.wish, known.status if known.place[0] == number else None
+        return None
+    return _operative_again(now, number, known, known.wish)
+
+
+def _operative_again(now: Now, number: int, known: Connector, wish: Wish) -> Iterator[Hit]:
+    name, last = text(now.request, "status"), known.status if known.place[0] == number else None
     booted = boot_since(now.session, wish.time)
     wanted = now.session.book(Wanted).operative
     if booted is None or name not in OPERATIVE or max(wanted.get(number, 0.0), wanted.get(0, 0.0)) > wish.time:

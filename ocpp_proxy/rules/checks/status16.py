@@ -142,9 +142,9 @@ def unseen_since(now: Now, time: float) -> bool:
 
 def is_behind(one: Told, last: Told) -> bool:
     """Whether this was before the last event, by the station's clock; another telling of the last event is not."""
-    if one.at_us is None or last.at_us is None or (one.name, one.error) == (last.name, last.error):
+    if one.at_us is None or last.at_us is None or one.at_us >= last.at_us - CLOCK_STEP_US:
         return False
-    return one.at_us < last.at_us - CLOCK_STEP_US
+    return (one.name, one.error) != (last.name, last.error)
 
 
 def turned_back(line: Line, one: Told) -> bool:

@@ -144,10 +144,11 @@ def known_start(now: Now) -> Transaction | None:
 def named(now: Now) -> Transaction | None:
     """The transaction that the request names, where there is no doubt which it is: ids of 0 and less may stand for
     several. (To be asked by `now.once`.)"""
-    number = integer(now.request, "transactionId")
-    book = now.session.transactions
+    number, book = integer(now.request, "transactionId"), now.session.transactions
     if number is None:
         return None
+    if number > 0 and len(book.open) == 1 and (only := book.open[0]).is_called(number):
+        return None if only.mixed else only
     found = [one for one in book.open if one.is_called(number) or (number == UNKNOWN and one.id is None)]
     if not found:
         return book.find(number) if number > 0 else None

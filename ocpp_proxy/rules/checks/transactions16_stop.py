@@ -208,7 +208,8 @@ def told_power(now: Now) -> None:
     one = now.once(named) if powers else None
     if one is not None:
         book = now.session.book(Loads).most_w
-        book[one.start] = max(*powers, book.pop(one.start, Decimal(0)))
+        most_w = max(powers)
+        book[one.start] = max(most_w, book.pop(one.start, most_w))
         if len(book) > LOADS_KEPT:
             del book[next(iter(book))]
 
