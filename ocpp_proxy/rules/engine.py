@@ -51,7 +51,7 @@ class RuleIndex:
         self.bound = [BoundRule(rule, version) for rule in rules if version in rule.severities]
         for bound in self.bound:
             _FILERS[bound.rule.given.kind](self, bound)
-        self.add(checks.keepers(), None)
+        self.add(checks.keepers(version), None)
 
     def add(self, registered: Iterable[Registered], bound: BoundRule | None) -> None:
         for one in registered:

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from ocpp_proxy.core.frame import Side
+from ocpp_proxy.core.frame import Side, Version
+from ocpp_proxy.core.vocabulary import VERSIONS
 from ocpp_proxy.rules.now import Check
 
 ANY = "*"
@@ -57,16 +58,18 @@ CLOSED = (When("closed"),)        # the end of a connection; `now.record` is its
 
 
 class Registered(NamedTuple):
-    """`rule_id` is "" for a function that only keeps a book. `counts`: a rule that heard of one of these occasions had
-    something to judge; so it is with a rule's first function, while further ones hear of what may follow."""
+    """`rule_id` is "" for a function that only keeps a book, in `versions`. `counts`: a rule that heard of one of these
+    occasions had something to judge; so it is with a rule's first function, while further ones hear of what may
+    follow."""
 
     rule_id: str
     occasions: tuple[When, ...]
     function: Check
     counts: bool = True
+    versions: tuple[Version, ...] = VERSIONS
 
 
-REGISTERED: list[Registered] = []
+REGISTERED: dict[str, list[Registered]] = {}  # by rule
 Function = TypeVar("Function", bound=Check)
 
 
@@ -74,14 +77,29 @@ def check(rule_id: str, *occasions: tuple[When, ...]) -> Callable[[Function], Fu
     """Ask the function on these occasions, whenever the rule is in force."""
 
     def register(function: Function) -> Function:
-        first = all(one.rule_id != rule_id for one in REGISTERED)
-        REGISTERED.append(Registered(rule_id, tuple(one for group in occasions for one in group), function, first))
+        others = REGISTERED.setdefault(rule_id, [])
+        others.append(Registered(rule_id, _all(occasions), function, counts=not others))
         return function
 
     return register
 
 
-def learn(*occasions: tuple[When, ...]) -> Callable[[Function], Function]:
+IN_16: tuple[Version, ...] = ("1.6",)
+IN_2X: tuple[Version, ...] = ("2.0.1", "2.1")
+
+
+def learn(
+    *occasions: tuple[When, ...], versions: tuple[Version, ...] = VERSIONS
+) -> Callable[[Function], Function]:
     """Let the function keep a book that several rules share: it hears of these occasions once the rules have judged,
     whichever of them are in force, and says nothing."""
-    return check("", *occasions)
+
+    def register(function: Function) -> Function:
+        REGISTERED.setdefault("", []).append(Registered("", _all(occasions), function, versions=versions))
+        return function
+
+    return register
+
+
+def _all(occasions: tuple[tuple[When, ...], ...]) -> tuple[When, ...]:
+    return tuple(one for group in occasions for one in group)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
+from ocpp_proxy.core.frame import Version
 from ocpp_proxy.rules.checks import answers as answers
 from ocpp_proxy.rules.checks import answers_frames as answers_frames
 from ocpp_proxy.rules.checks import answers_missing as answers_missing
@@ -95,16 +96,16 @@ from ocpp_proxy.rules.checks import wishes as wishes
 from ocpp_proxy.rules.occasions import REGISTERED, Registered
 
 
-def of_rule(rule_id: str) -> Iterator[Registered]:
+def of_rule(rule_id: str) -> Sequence[Registered]:
     """The functions of a rule."""
-    return (one for one in REGISTERED if one.rule_id == rule_id)
+    return REGISTERED.get(rule_id, ())
 
 
-def keepers() -> Iterator[Registered]:
-    """The functions that only keep books."""
-    return of_rule("")
+def keepers(version: Version) -> list[Registered]:
+    """The functions that only keep books, of this version."""
+    return [one for one in of_rule("") if version in one.versions]
 
 
 def ids() -> frozenset[str]:
     """The ids of all rules that are written in Python."""
-    return frozenset(one.rule_id for one in REGISTERED if one.rule_id)
+    return frozenset(REGISTERED) - {""}

@@ -17,7 +17,7 @@ from ocpp_proxy.core.payload import objects
 from ocpp_proxy.core.station.tokens import group_in, info_in, token_in
 from ocpp_proxy.rules.checks.transactions2x_book import Event, Story, Told, fresh, stories
 from ocpp_proxy.rules.now import FrameRef, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, answer, call, check, learn
 
 ENABLED, REMOTE = "AuthCtrlr.Enabled", "AuthCtrlr.AuthorizeRemoteStart"
 NO_REMOTE, MASTER = "AuthCtrlr.DisableRemoteAuthorization", "AuthCtrlr.MasterPassGroupId"
@@ -73,15 +73,15 @@ class Groups:
             del self.last[next(iter(self.last))]
 
 
-@learn(answer("Authorize", "TransactionEvent"))
+@learn(answer("Authorize", "TransactionEvent"), versions=IN_2X)
 def learn_group(now: Now) -> None:
-    if now.version != "1.6" and (group := group_in(info_in(now.response))) is not None:
+    if (group := group_in(info_in(now.response))) is not None:
         now.session.book(Groups).put(token_in(now.request), group)
 
 
-@learn(answer("SendLocalList", by="csms"))
+@learn(answer("SendLocalList", by="csms"), versions=IN_2X)
 def learn_list(now: Now) -> None:
-    if now.version != "1.6" and now.status == "Accepted":
+    if now.status == "Accepted":
         for _, entry in objects(now.request, "localAuthorizationList"):
             now.session.book(Groups).put(token_in(entry), group_in(info_in(entry)))
 

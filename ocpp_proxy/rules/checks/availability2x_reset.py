@@ -21,7 +21,7 @@ from ocpp_proxy.rules.checks.busy2x import waits
 from ocpp_proxy.rules.checks.remote16_state import all_seen, boot_since
 from ocpp_proxy.rules.checks.transactions2x_book import stories
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, answer, call, check, learn
 
 RESET = "Reset"
 KINDS = frozenset(("Immediate", "ImmediateAndResume", "OnIdle"))
@@ -77,9 +77,9 @@ class Resets:
     station: float = -1.0
 
 
-@learn(answer(RESET, by="csms"))
+@learn(answer(RESET, by="csms"), versions=IN_2X)
 def learn_reset(now: Now) -> None:
-    if now.version == "1.6" or now.status not in (ACCEPTED, SCHEDULED):
+    if now.status not in (ACCEPTED, SCHEDULED):
         return
     book = now.session.book(Resets)
     if integer(now.request, "evseId"):

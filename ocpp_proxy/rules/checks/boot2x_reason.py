@@ -12,7 +12,7 @@ from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, text
 from ocpp_proxy.rules.checks.boot2x_standing import BOOT, TRIGGERED, Standing
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import CLOSED, IN_2X, answer, call, check, learn
 
 # What the reason may be after a cause. That the station crashed in between (Watchdog, ApplicationReset) is always
 # possible; so is an update that comes with a reset.
@@ -45,36 +45,33 @@ class Cause:
         self.name, self.ref, self.time, self.lost = name, now.ref, now.time, False
 
 
-@learn(answer("Reset", by="csms"))
+@learn(answer("Reset", by="csms"), versions=IN_2X)
 def reset(now: Now) -> None:
-    if now.version != "1.6" and now.status in ("Accepted", "Scheduled") and integer(now.request, "evseId") is None:
+    if now.status in ("Accepted", "Scheduled") and integer(now.request, "evseId") is None:
         at_once = now.status == "Accepted" and text(now.request, "type") == "Immediate"
         now.session.book(Cause).put("Reset Immediate" if at_once else "Reset", now)
 
 
-@learn(call("FirmwareStatusNotification"))
+@learn(call("FirmwareStatusNotification"), versions=IN_2X)
 def updating(now: Now) -> None:
-    if now.version != "1.6":
-        status = text(now.request, "status")
-        now.session.book(Cause).put(status if status in UPDATING else None, now)
+    status = text(now.request, "status")
+    now.session.book(Cause).put(status if status in UPDATING else None, now)
 
 
-@learn(answer("TriggerMessage", by="csms"))
+@learn(answer("TriggerMessage", by="csms"), versions=IN_2X)
 def triggered(now: Now) -> None:
-    if now.version != "1.6" and text(now.request, "requestedMessage") == BOOT and now.status == "Accepted":
+    if text(now.request, "requestedMessage") == BOOT and now.status == "Accepted":
         now.session.book(Cause).put("TriggerMessage", now)
 
 
-@learn(CLOSED)
+@learn(CLOSED, versions=IN_2X)
 def left(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Cause).lost = True
+    now.session.book(Cause).lost = True
 
 
-@learn(call(BOOT))
+@learn(call(BOOT), versions=IN_2X)
 def told(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Cause).put(None, now)
+    now.session.book(Cause).put(None, now)
 
 
 @check("boot201-reason", call(BOOT))

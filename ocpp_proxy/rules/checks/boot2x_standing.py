@@ -16,7 +16,7 @@ from ocpp_proxy.core.payload import text
 from ocpp_proxy.core.station.registration import Boot
 from ocpp_proxy.core.vocabulary import ACTIONS
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import CLOSED, OPENED, answer, call, learn
+from ocpp_proxy.rules.occasions import CLOSED, IN_2X, OPENED, answer, call, learn
 
 BOOT = "BootNotification"
 TRIGGERED = "Triggered"  # the reason of a BootNotification that tells of no boot
@@ -104,24 +104,20 @@ def tells_of_boot(now: Now) -> bool:
     return now.action == BOOT and not now.injected and text(now.request, "reason") != TRIGGERED
 
 
-@learn(OPENED)
+@learn(OPENED, versions=IN_2X)
 def connected(now: Now) -> None:
-    if now.version == "1.6":
-        return
     book = now.session.book(Standing)
     book.early, book.calls = None, 0
 
 
-@learn(CLOSED)
+@learn(CLOSED, versions=IN_2X)
 def left(now: Now) -> None:
-    if now.version != "1.6" and now.link is not None and not now.link.whole:
+    if now.link is not None and not now.link.whole:
         now.session.book(Standing).sure = False
 
 
-@learn(call())
+@learn(call(), versions=IN_2X)
 def called(now: Now) -> None:
-    if now.version == "1.6":
-        return
     book = now.session.book(Standing)
     if now.action == BOOT:
         book.early = None
@@ -134,10 +130,8 @@ def called(now: Now) -> None:
         book.calls += 1
 
 
-@learn(call(*ASKED_BY, "Reset", by="csms"))
+@learn(call(*ASKED_BY, "Reset", by="csms"), versions=IN_2X)
 def asked(now: Now) -> None:
-    if now.version == "1.6":
-        return
     book = now.session.book(Standing)
     if now.action == "Reset":
         book.reset, book.early = True, None
@@ -150,9 +144,9 @@ def asked(now: Now) -> None:
         book.asked.update(ASKED_BY[now.action])
 
 
-@learn(answer(BOOT))
+@learn(answer(BOOT), versions=IN_2X)
 def answered(now: Now) -> None:
-    if now.version == "1.6" or not isinstance(now.frame, CallResult):
+    if not isinstance(now.frame, CallResult):
         return
     book = now.session.book(Standing)
     book.boot, book.trigger, book.reset, book.sure = None, None, False, True
@@ -160,8 +154,8 @@ def answered(now: Now) -> None:
         book.asked.clear()
 
 
-@learn(answer())
+@learn(answer(), versions=IN_2X)
 def refused(now: Now) -> None:
     """A CSMS that does not know the station makes it boot again."""
-    if now.version != "1.6" and now.error is not None and now.error["code"] == "SecurityError":
+    if now.error is not None and now.error["code"] == "SecurityError":
         now.session.book(Standing).early = None

@@ -19,7 +19,7 @@ from ocpp_proxy.core.station.connectors import CONNECTORS_KEPT, STATION, Place, 
 from ocpp_proxy.rules.checks.boot2x_standing import BOOT, UNACCEPTED, Standing, settled, tells_of_boot
 from ocpp_proxy.rules.checks.busy2x import busy
 from ocpp_proxy.rules.now import Deadline, Hit, Now, Overdue
-from ocpp_proxy.rules.occasions import OPENED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, OPENED, answer, call, check, learn
 
 STATUSES = ("StatusNotification", "NotifyEvent")
 THRESHOLD = "OCPPCommCtrlr.OfflineThreshold"
@@ -82,16 +82,13 @@ def _evse(places: Collection[Place]) -> int | None:
     return evses.pop() if len(evses) == 1 else None
 
 
-@learn(OPENED, call(BOOT))
+@learn(OPENED, call(BOOT), versions=IN_2X)
 def began(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Told).statuses.clear()
+    now.session.book(Told).statuses.clear()
 
 
-@learn(call(*STATUSES))
+@learn(call(*STATUSES), versions=IN_2X)
 def heard(now: Now) -> None:
-    if now.version == "1.6":
-        return
     book = now.session.book(Told)
     for place, name, _ in told(now):
         book.kept.pop(place, None)
@@ -192,9 +189,9 @@ def all_reported(now: Now, deadline: Deadline) -> Iterator[Hit]:
 # What a boot must not change
 
 
-@learn(call(BOOT))
+@learn(call(BOOT), versions=IN_2X)
 def rebooted(now: Now) -> None:
-    if now.version == "1.6" or not tells_of_boot(now):
+    if not tells_of_boot(now):
         return
     book, known = now.session.book(Told), now.session.connectors
     book.kept.clear()

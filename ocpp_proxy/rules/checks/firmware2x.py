@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, kept, member, text
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import CLOSED, IN_2X, answer, call, check, learn
 
 STATUS = "FirmwareStatusNotification"
 EVENT = "SecurityEventNotification"
@@ -68,15 +68,14 @@ class Updates:
     updated: float | None = None
 
 
-@learn(call("UpdateFirmware", by="csms"))
+@learn(call("UpdateFirmware", by="csms"), versions=IN_2X)
 def requested(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Updates).former.append(integer(now.request, "requestId"))
+    now.session.book(Updates).former.append(integer(now.request, "requestId"))
 
 
-@learn(answer("UpdateFirmware", by="csms"))
+@learn(answer("UpdateFirmware", by="csms"), versions=IN_2X)
 def accepted(now: Now) -> None:
-    if now.version == "1.6" or now.status not in TAKEN:
+    if now.status not in TAKEN:
         return
     book = now.session.book(Updates)
     firmware = member(now.request, "firmware")
@@ -86,31 +85,29 @@ def accepted(now: Now) -> None:
                           text(firmware, "installDateTime") is not None, now.status == "AcceptedCanceled")
 
 
-@learn(call("TriggerMessage", by="csms"))
+@learn(call("TriggerMessage", by="csms"), versions=IN_2X)
 def triggered(now: Now) -> None:
-    if now.version != "1.6" and text(now.request, "requestedMessage") == STATUS:
+    if text(now.request, "requestedMessage") == STATUS:
         now.session.book(Updates).triggered = True
 
 
-@learn(CLOSED)
+@learn(CLOSED, versions=IN_2X)
 def left(now: Now) -> None:
-    if now.version != "1.6" and (current := now.session.book(Updates).current) is not None:
+    if (current := now.session.book(Updates).current) is not None:
         current.whole = False
 
 
-@learn(call(STATUS))
+@learn(call(STATUS), versions=IN_2X)
 def told(now: Now) -> None:
-    if now.version == "1.6":
-        return
     current, status = now.session.book(Updates).current, kept(now.request, "status")
     ours = current is not None and integer(now.request, "requestId") == current.number
     if current is not None and ours and status is not None and (status in BEFORE or status in PROGRESS):
         current.told.add(status)
 
 
-@learn(call(EVENT))
+@learn(call(EVENT), versions=IN_2X)
 def event_told(now: Now) -> None:
-    if now.version != "1.6" and text(now.request, "type") == UPDATED:
+    if text(now.request, "type") == UPDATED:
         now.session.book(Updates).updated = now.time
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, text
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import CLOSED, IN_2X, answer, call, check, learn
 
 STATUS = "LogStatusNotification"
 RETRIES_MOST_S = 86400.0
@@ -42,9 +42,9 @@ class Uploads:
     canceled: float | None = None
 
 
-@learn(answer("GetLog", by="csms"))
+@learn(answer("GetLog", by="csms"), versions=IN_2X)
 def accepted(now: Now) -> None:
-    if now.version == "1.6" or now.status not in TAKEN:
+    if now.status not in TAKEN:
         return
     now.session.book(Uploads).current = Upload(integer(now.request, "requestId"), now.call_ref, _patience_s(now))
 
@@ -54,16 +54,14 @@ def _patience_s(now: Now) -> float:
     return now.bounds.upload_s + min(max(retries * interval, 0), RETRIES_MOST_S)
 
 
-@learn(CLOSED)
+@learn(CLOSED, versions=IN_2X)
 def left(now: Now) -> None:
-    if now.version != "1.6" and (current := now.session.book(Uploads).current) is not None:
+    if (current := now.session.book(Uploads).current) is not None:
         current.whole = False
 
 
-@learn(call(STATUS))
+@learn(call(STATUS), versions=IN_2X)
 def told(now: Now) -> None:
-    if now.version == "1.6":
-        return
     book, name = now.session.book(Uploads), text(now.request, "status")
     if name == CANCELED:
         book.canceled = now.time

@@ -19,7 +19,7 @@ from ocpp_proxy.rules.checks.boot2x_status import connectors, named
 from ocpp_proxy.rules.checks.firmware2x import STATUS, Updates
 from ocpp_proxy.rules.checks.inventory2x import Inventory
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, call, check, learn
 
 BEGUN = ("Installing", "InstallRebooting")
 READY = ("Downloaded", "SignatureVerified", "InstallScheduled")
@@ -41,10 +41,8 @@ class Waiting:
     booted: bool = False
 
 
-@learn(call(STATUS))
+@learn(call(STATUS), versions=IN_2X)
 def told(now: Now) -> None:
-    if now.version == "1.6":
-        return
     book, name = now.session.book(Waiting), text(now.request, "status") or ""
     transactions = now.session.transactions.open
     if name in READY and transactions and book.busy is None:
@@ -59,9 +57,9 @@ def told(now: Now) -> None:
         book.begun = None
 
 
-@learn(call(BOOT))
+@learn(call(BOOT), versions=IN_2X)
 def booted(now: Now) -> None:
-    if now.version != "1.6" and tells_of_boot(now):
+    if tells_of_boot(now):
         now.session.book(Waiting).booted = True
 
 

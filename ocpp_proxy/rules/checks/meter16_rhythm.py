@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import gcd, inf
 
-from ocpp_proxy.core.frame import CallResult, Sender
+from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import folded, integer
 from ocpp_proxy.rules.checks.meter_registers import PLACE, TRANSACTION, Owner, owner_in
@@ -54,7 +54,6 @@ class Watch:
     this program had kept the station's frames waiting; `until`: when the deadline that is set runs out."""
 
     ref: FrameRef
-    sender: Sender = "station"
     connector: int | None = None
     time: float = 0.0
     held_s: float = 0.0

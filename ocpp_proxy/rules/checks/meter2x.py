@@ -14,7 +14,7 @@ from ocpp_proxy.core.payload import integer, moment_us, objects
 from ocpp_proxy.rules.checks.transactions2x_book import Story, fresh, said, stories
 from ocpp_proxy.rules.checks.transactions2x_values import contexts, measurands, signed
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, call, check, learn
 
 INTERVAL, ENABLED = "AlignedDataCtrlr.Interval", "AlignedDataCtrlr.Enabled"
 MEASURANDS, IDLE = "AlignedDataCtrlr.Measurands", "AlignedDataCtrlr.SendDuringIdle"
@@ -36,9 +36,9 @@ class Clock:
     last: dict[int, float] = field(default_factory=dict)
 
 
-@learn(call("MeterValues", "TransactionEvent"))
+@learn(call("MeterValues", "TransactionEvent"), versions=IN_2X)
 def learn_clock(now: Now) -> None:
-    if now.version == "1.6" or CLOCK not in contexts(now.request):
+    if CLOCK not in contexts(now.request):
         return
     book, interval_s, evse = now.session.book(Clock), now.session.settings.integer(INTERVAL) or 0, _evse(now)
     if book.interval_s != interval_s:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from ocpp_proxy.core.payload import LONGEST_KEPT, integer, items, member, moment_us, numeral, objects
+from ocpp_proxy.core.payload import LONGEST_KEPT, integer, items, member, moment_us, numeral
 from ocpp_proxy.rules.now import Now
 
 METERED = ("MeterValues", "StopTransaction", "TransactionEvent")
@@ -143,7 +143,8 @@ def samples(now: Now) -> Iterator[Sample]:
 def _read(now: Now) -> tuple[Reading, ...]:
     name = "transactionData" if now.action == "StopTransaction" else "meterValue"
     words_in = _words_16 if now.version == "1.6" else _words_2x
-    return tuple([_reading(value, f"/{name}/{place}", words_in) for place, value in objects(now.request, name)])
+    return tuple([_reading(value, f"/{name}/{place}", words_in)
+                  for place, value in enumerate(items(now.request, name)) if isinstance(value, dict)])  # fmt: skip
 
 
 def _reading(value: Any, pointer: str, words_in: Callable[[Mapping[str, Any]], tuple[Any, ...]]) -> Reading:

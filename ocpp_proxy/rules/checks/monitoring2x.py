@@ -18,7 +18,7 @@ from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import Number, integer, items, member, number, objects, text
 from ocpp_proxy.core.station.settings import variable_name
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, answer, call, check, learn
 
 MONITORS_KEPT = 512
 CLEARED_KEPT = 64
@@ -138,10 +138,9 @@ def base_set(now: Now) -> None:
         now.session.book(Monitors).forget()
 
 
-@learn(call("BootNotification"))
+@learn(call("BootNotification"), versions=IN_2X)
 def booted(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Monitors).forget()
+    now.session.book(Monitors).forget()
 
 
 # Setting

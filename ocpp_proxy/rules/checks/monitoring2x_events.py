@@ -19,7 +19,7 @@ from ocpp_proxy.rules.checks.busy2x import waits
 from ocpp_proxy.rules.checks.monitoring2x import Monitor, Monitors
 from ocpp_proxy.rules.checks.reports2x import Reports
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import OPENED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, OPENED, answer, call, check, learn
 from ocpp_proxy.rules.place import place_of
 
 EVENTS_KEPT = 256
@@ -85,17 +85,15 @@ def told(now: Now) -> None:
                 del book.ids[next(iter(book.ids))]
 
 
-@learn(OPENED)
+@learn(OPENED, versions=IN_2X)
 def connected(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Events).interrupt()
+    now.session.book(Events).interrupt()
 
 
-@learn(call("BootNotification"))
+@learn(call("BootNotification"), versions=IN_2X)
 def booted(now: Now) -> None:
     """A station may count its events from the start again."""
-    if now.version != "1.6":
-        now.session.book(Events).ids.clear()
+    now.session.book(Events).ids.clear()
 
 
 @learn(answer(EVENT))

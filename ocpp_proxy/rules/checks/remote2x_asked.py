@@ -14,7 +14,7 @@ from ocpp_proxy.core.payload import flag, integer, kept, member, text
 from ocpp_proxy.rules.checks.transactions2x_book import Story, fresh, has_meter, said, stories
 from ocpp_proxy.rules.checks.transactions2x_values import measurands
 from ocpp_proxy.rules.now import Deadline, FrameRef, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, answer, call, check, learn
 
 ALIGNED, UPDATED = "AlignedDataCtrlr.Measurands", "SampledDataCtrlr.TxUpdatedMeasurands"
 LIMITS = "TxCtrlr.SupportedLimits"
@@ -46,11 +46,10 @@ class Metered:
     found: frozenset[str] = frozenset()
 
 
-@learn(call(METER))
+@learn(call(METER), versions=IN_2X)
 def learn_meter(now: Now) -> None:
-    if now.version != "1.6":
-        book = now.session.book(Metered)
-        book.time, book.evse, book.found = now.time, integer(now.request, "evseId"), frozenset(measurands(now.request))
+    book = now.session.book(Metered)
+    book.time, book.evse, book.found = now.time, integer(now.request, "evseId"), frozenset(measurands(now.request))
 
 
 @check("trigger201-meter", answer("TriggerMessage", by="csms"))

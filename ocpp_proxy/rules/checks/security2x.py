@@ -14,7 +14,7 @@ from ocpp_proxy.core.payload import integer, kept
 from ocpp_proxy.rules.checks.boot2x_standing import UNACCEPTED
 from ocpp_proxy.rules.checks.inventory2x import Inventory
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import CLOSED, OPENED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import CLOSED, IN_2X, OPENED, answer, call, check, learn
 
 EVENT = "SecurityEventNotification"
 EVENTS_KEPT = 32
@@ -58,16 +58,14 @@ def event_sent(now: Now) -> None:
         del book.open[next(iter(book.open))]
 
 
-@learn(answer(EVENT))
+@learn(answer(EVENT), versions=IN_2X)
 def event_confirmed(now: Now) -> None:
-    if now.version != "1.6" and now.exchange is not None:
+    if now.exchange is not None:
         now.session.book(Outgoing).open.pop((now.connection, now.exchange.message_id), None)
 
 
-@learn(CLOSED)
+@learn(CLOSED, versions=IN_2X)
 def link_lost(now: Now) -> None:
-    if now.version == "1.6":
-        return
     book = now.session.book(Outgoing)
     left = [key for key in book.open if key[0] == now.connection]
     for key in left:

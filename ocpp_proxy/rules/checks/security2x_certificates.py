@@ -15,7 +15,7 @@ from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, text
 from ocpp_proxy.rules.checks.security2x import EVENT
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import CLOSED, IN_2X, answer, call, check, learn
 
 TYPES_KEPT = 8
 LONGEST_TYPE = 40
@@ -72,10 +72,8 @@ def called(now: Now) -> None:
         book.requests.add(number)
 
 
-@learn(answer("SignCertificate"))
+@learn(answer("SignCertificate"), versions=IN_2X)
 def accepted(now: Now) -> None:
-    if now.version == "1.6":
-        return
     one = now.session.book(Signings).of(_kind(now))
     if now.status == "Accepted":
         one.sent = one.sent + 1 if one.asked is not None else 0
@@ -84,10 +82,8 @@ def accepted(now: Now) -> None:
         one.asked = None
 
 
-@learn(answer("CertificateSigned", by="csms"))
+@learn(answer("CertificateSigned", by="csms"), versions=IN_2X)
 def signed(now: Now) -> None:
-    if now.version == "1.6":
-        return
     book = now.session.book(Signings)
     for key in _meant(now):
         one = book.types[key]
@@ -95,22 +91,21 @@ def signed(now: Now) -> None:
         one.asked = None
 
 
-@learn(call("TriggerMessage", by="csms"))
+@learn(call("TriggerMessage", by="csms"), versions=IN_2X)
 def triggered(now: Now) -> None:
     """Whatever it asks for, the station may begin anew."""
-    if now.version != "1.6" and (text(now.request, "requestedMessage") or "").startswith("Sign"):
+    if (text(now.request, "requestedMessage") or "").startswith("Sign"):
         now.session.book(Signings).types.clear()
 
 
-@learn(CLOSED)
+@learn(CLOSED, versions=IN_2X)
 def left(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Signings).types.clear()
+    now.session.book(Signings).types.clear()
 
 
-@learn(call(EVENT))
+@learn(call(EVENT), versions=IN_2X)
 def event_told(now: Now) -> None:
-    if now.version != "1.6" and text(now.request, "type") == INVALID:
+    if text(now.request, "type") == INVALID:
         now.session.book(Signings).invalid = now.time
 
 

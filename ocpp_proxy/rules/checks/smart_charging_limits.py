@@ -199,7 +199,9 @@ def _metered(now: Now) -> tuple[Transaction, Reading] | None:
     if transaction is None or not transaction.open:
         return None
     timed = [one for one in readings(now) if one.at_us is not None]
-    return (transaction, max(timed, key=lambda one: one.at_us or 0)) if timed else None
+    if len(timed) < 2:
+        return (transaction, timed[0]) if timed else None
+    return transaction, max(timed, key=lambda one: one.at_us or 0)
 
 
 @lru_cache(maxsize=LAYOUTS_KEPT)
@@ -229,24 +231,31 @@ def limit_respected(now: Now) -> Iterator[Hit] | None:
 
 
 def _is_above_any(now: Now, reading: Reading) -> bool:
-    """Whether a value is above the lowest limit that any profile may have."""
-    lowest = _lowest(profiles(now), reading.at_us or 0)
-    return any(value > lowest[unit] * SHARE + SLACK[unit] for unit in MEASURED if unit in lowest
-               for _, value in _of_unit(reading, unit))
+    """Whether a value is above what the lowest limit allows that any profile may have."""
+    for unit, most in _allowed(profiles(now), reading.at_us or 0).items():
+        for at in _places(reading.layout, MEASURED[unit], unit):
+            value = reading.bases[at]
+            if value is not None and value > most:
+                return True
+    return False
 
 
-def _lowest(book: Profiles, at_us: int) -> Mapping[str, Decimal]:
+def _allowed(book: Profiles, at_us: int) -> Mapping[str, Decimal]:
     found = book.lowest
     if found is None or not found.from_us <= at_us <= found.to_us:
-        limits: dict[str, Decimal] = {}
         to_us = at_us + AHEAD_S * 1_000_000
-        for profile in (one.profile for one in book.known.values()):
-            for schedule in profile.schedules:
-                told = [one.limit for one in _eligible(profile, schedule, at_us, to_us) if one.limit]
-                if told and schedule.unit is not None:
-                    limits[schedule.unit] = min(*told, limits.get(schedule.unit, told[0]))
-        found = book.lowest = Lowest(at_us, to_us, limits)
-    return found.limits
+        found = book.lowest = Lowest(at_us, to_us, {
+            unit: min(limits) * SHARE + SLACK[unit] for unit in MEASURED
+            if (limits := list(_limits_of(book, unit, at_us, to_us)))
+        })  # fmt: skip
+    return found.allowed
+
+
+def _limits_of(book: Profiles, unit: str, from_us: int, to_us: int) -> Iterator[Decimal]:
+    for profile in (one.profile for one in book.known.values()):
+        for schedule in profile.schedules:
+            if schedule.unit == unit:
+                yield from (one.limit for one in _eligible(profile, schedule, from_us, to_us) if one.limit)
 
 
 def _eligible(profile: Profile, schedule: Schedule, from_us: int, to_us: int) -> Iterable[Period]:

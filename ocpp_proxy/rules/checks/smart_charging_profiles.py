@@ -135,11 +135,12 @@ class Installed(NamedTuple):
 
 
 class Lowest(NamedTuple):
-    """The lowest limit that any profile may have from one moment to another, by unit. A limit of nothing is none."""
+    """What the lowest limit allows, by unit, that any profile may have from one moment to another. A limit of nothing
+    is none."""
 
     from_us: int
     to_us: int
-    limits: Mapping[str, Decimal]
+    allowed: Mapping[str, Decimal]
 
 
 @dataclass(slots=True)

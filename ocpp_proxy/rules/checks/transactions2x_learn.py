@@ -26,7 +26,7 @@ from ocpp_proxy.rules.checks.transactions2x_book import (
 )
 from ocpp_proxy.rules.checks.transactions2x_values import energy_wh
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import answer, call, learn
+from ocpp_proxy.rules.occasions import IN_2X, answer, call, learn
 
 MARKS_KEPT = 16
 REASONS_KEPT = 40
@@ -48,10 +48,10 @@ def learn_event(now: Now) -> None:
         _tell(now, one.event, story, one.in_turn)
 
 
-@learn(call("TransactionEvent", "StatusNotification", "NotifyEvent"))
+@learn(call("TransactionEvent", "StatusNotification", "NotifyEvent"), versions=IN_2X)
 def learn_lag(now: Now) -> None:
     """How late what is told arrives. What is quickest counts, and an event that is much later was queued."""
-    if now.version == "1.6" or now.injected or flag(now.request, "offline"):
+    if now.injected or flag(now.request, "offline"):
         return
     at_us = moment_us(now.request, "generatedAt" if now.action == "NotifyEvent" else "timestamp")
     if at_us is None:
@@ -61,11 +61,10 @@ def learn_lag(now: Now) -> None:
         book.live.append(lag_us)
 
 
-@learn(call("BootNotification"))
+@learn(call("BootNotification"), versions=IN_2X)
 def learn_boot(now: Now) -> None:
     """The answer may set the clock."""
-    if now.version != "1.6":
-        stories(now).live.clear()
+    stories(now).live.clear()
 
 
 def _joined(now: Now, story: Story) -> bool:

@@ -16,7 +16,7 @@ from ocpp_proxy.core.payload import moment_us, numeral, text
 from ocpp_proxy.core.secrets import is_secret_name
 from ocpp_proxy.rules.checks.variables2x import ACTUAL, Element, elements
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_2X, answer, call, check, learn
 
 WRITTEN_KEPT = 256
 LONGEST_VALUE = 1000
@@ -57,16 +57,15 @@ def written(now: Now) -> None:
                 del book[next(iter(book))]
 
 
-@learn(answer("BootNotification"))
+@learn(answer("BootNotification"), versions=IN_2X)
 def booted(now: Now) -> None:
-    if now.version != "1.6":
-        now.session.book(Written).values.pop((HEARTBEAT, ACTUAL), None)
+    now.session.book(Written).values.pop((HEARTBEAT, ACTUAL), None)
 
 
-@learn(call("FirmwareStatusNotification"))
+@learn(call("FirmwareStatusNotification"), versions=IN_2X)
 def updated(now: Now) -> None:
     """New firmware may have settings of its own."""
-    if now.version != "1.6" and text(now.request, "status") == "Installed":
+    if text(now.request, "status") == "Installed":
         now.session.book(Written).values.clear()
 
 
