@@ -39,7 +39,7 @@ from ocpp_proxy.rules.checks.status16 import V16, is_old, unseen_since
 from ocpp_proxy.rules.checks.transactions16_past import whole_since
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
-from ocpp_proxy.rules.place import connector_in, sender_of
+from ocpp_proxy.rules.place import connector_in
 
 CLOCK = "Sample.Clock"
 SETTLED_S = 60.0  # so long after a change of configuration, values may be of the time before
@@ -127,8 +127,7 @@ def _await_more(now: Now, owner: Owner, interval_s: int) -> None:
         if len(book) > RHYTHMS_KEPT:
             del book[next(iter(book))]
     watch.ref, watch.time, watch.held_s = now.ref, now.time, now.session.held_s
-    watch.sender, watch.connector = sender_of(now), connector_in(now.request)
-    watch.interval_s, watch.wait_s = interval_s, wait_s
+    watch.connector, watch.interval_s, watch.wait_s = connector_in(now.request), interval_s, wait_s
 
 
 @check("mv-interval", call("StopTransaction"))
@@ -145,19 +144,18 @@ def nothing_more(now: Now, deadline: Deadline) -> Iterator[Hit]:
     watch = now.session.book(Rhythms).watched.pop(owner, None)
     if watch is None:
         return
-    place = replace(deadline.place, frame=watch.ref, connection=watch.ref.connection, sender=watch.sender,
-                    evidence=(watch.ref,), connector=watch.connector)  # fmt: skip
     rest_s = watch.time + watch.wait_s + now.session.held_s - watch.held_s - now.time
     if rest_s > SOON_S:
-        now.later(rest_s, nothing_more, key=owner, data=owner, place=place)
+        now.later(rest_s, nothing_more, key=owner, data=owner, place=deadline.place)
         watch.until = now.time + rest_s
         now.session.book(Rhythms).watched[owner] = watch
         return
     transaction = _running(now, owner, watch.connector)
     if transaction is None or _excused(now, watch.time):
         return
+    place = replace(deadline.place, frame=watch.ref, evidence=(watch.ref,), connector=watch.connector)
     yield now.hit(f"No more periodic meter values for over twice {INTERVAL} ({watch.interval_s} s)",
-                  expected=f"every {watch.interval_s} s", place=place, transaction=transaction.id)
+                  expected=f"every {watch.interval_s} s", by="station", place=place, transaction=transaction.id)
 
 
 @check("mv-interval", answer("StartTransaction"))
