@@ -31,7 +31,7 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     whole_since,
 )
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 ASKED_KEPT = 256
 PLUG_IN_S = 60.0      # what a driver may need on top of ConnectionTimeOut
@@ -73,31 +73,31 @@ class Asks:
     groups: dict[str, str] = field(default_factory=dict)
 
 
-@learn(call("Authorize"))
+@learn(call("Authorize"), versions=IN_16)
 def asks(now: Now) -> None:
     _keep(now.session.book(Asks).asked, token_of(now), Asked(now.ref, now.time))
 
 
-@learn(answer("Authorize"))
+@learn(answer("Authorize"), versions=IN_16)
 def told(now: Now) -> None:
     asked = now.session.book(Asks).asked.get(token_of(now) or "")
     if asked is not None and isinstance(now.frame, CallResult) and asked.ref == now.call_ref:
         asked.status, asked.answer = kept(now.response, "idTagInfo", "status"), now.ref
 
 
-@learn(call("StartTransaction", "StopTransaction"))
+@learn(call("StartTransaction", "StopTransaction"), versions=IN_16)
 def used(now: Now) -> None:
     asked = now.session.book(Asks).asked.get(token_of(now) or "")
     if asked is not None:
         asked.used = True
 
 
-@learn(call("RemoteStartTransaction", by="csms"))
+@learn(call("RemoteStartTransaction", by="csms"), versions=IN_16)
 def asked_from_afar(now: Now) -> None:
     _keep(now.session.book(Asks).remote, token_of(now), now.time)
 
 
-@learn(answer(*ACTIONS))
+@learn(answer(*ACTIONS), versions=IN_16)
 def grouped(now: Now) -> None:
     group = folded(now.response, "idTagInfo", "parentIdTag")
     if group:

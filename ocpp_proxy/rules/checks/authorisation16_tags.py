@@ -17,7 +17,7 @@ from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import folded, member, objects, text
 from ocpp_proxy.rules.checks.transactions16_past import token_of
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 LONGEST_TAG = 20
 TAGS_KEPT = 256
@@ -93,7 +93,7 @@ class Spelled:
                 del self.told[next(iter(self.told))]
 
 
-@learn(call("RemoteStartTransaction", "ReserveNow", "SendLocalList", by="csms"))
+@learn(call("RemoteStartTransaction", "ReserveNow", "SendLocalList", by="csms"), versions=IN_16)
 def named_by_csms(now: Now) -> None:
     book = now.session.book(Spelled)
     for pointer, value in _in_request(now):
@@ -101,7 +101,7 @@ def named_by_csms(now: Now) -> None:
             book.put(value[:LONGEST_TAG].casefold(), now.ref)
 
 
-@learn(answer("Authorize", "StartTransaction"))
+@learn(answer("Authorize", "StartTransaction"), versions=IN_16)
 def accepted_by_csms(now: Now) -> None:
     token = token_of(now)
     if token is not None and text(now.response, "idTagInfo", "status") == "Accepted":

@@ -15,9 +15,8 @@ from ocpp_proxy.core.payload import integer, text
 from ocpp_proxy.rules.checks.meter16_rhythm import was_due
 from ocpp_proxy.rules.checks.meter_registers import TRANSACTION, owner_in
 from ocpp_proxy.rules.checks.meter_samples import Reading, contexts, readings, samples
-from ocpp_proxy.rules.checks.status16 import V16
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 TRANSACTIONS_KEPT = 64
 SLACK_US = 2_000_000
@@ -62,9 +61,9 @@ def _marked(mark: Mark | None, reading: Reading, ref: FrameRef) -> Mark | None:
     return mark
 
 
-@learn(call("MeterValues"))
+@learn(call("MeterValues"), versions=IN_16)
 def mark(now: Now) -> None:
-    number = _number(now) if now.version == V16 and not now.injected else None
+    number = _number(now) if not now.injected else None
     if number is None:
         return
     known, ref = now.session.book(Marks).known, now.ref
@@ -83,7 +82,7 @@ def _number(now: Now) -> int | None:
     return number if kind == TRANSACTION and isinstance(number, int) else None
 
 
-@learn(answer("StartTransaction"))
+@learn(answer("StartTransaction"), versions=IN_16)
 def fresh(now: Now) -> None:
     """A CSMS may give the same id to one transaction after the other."""
     number = integer(now.response, "transactionId")
@@ -163,7 +162,7 @@ class _Trigger:
 
 @check("mv-context", answer("TriggerMessage", by="csms"))
 def triggered(now: Now) -> None:
-    if now.version == V16 and now.status == "Accepted" and text(now.request, "requestedMessage") == "MeterValues":
+    if now.status == "Accepted" and text(now.request, "requestedMessage") == "MeterValues":
         connector = integer(now.request, "connectorId")
         now.session.book(Marks).triggered = True
         now.later(now.bounds.trigger_s, judge_trigger, key=connector, data=_Trigger(connector, now.time))

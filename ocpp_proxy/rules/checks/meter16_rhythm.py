@@ -19,9 +19,9 @@ from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import folded, integer
 from ocpp_proxy.rules.checks.meter_registers import PLACE, TRANSACTION, Owner, owner_in
 from ocpp_proxy.rules.checks.meter_samples import LAYOUTS_KEPT, Layout, Reading, readings
-from ocpp_proxy.rules.checks.status16 import LINES_KEPT, V16
+from ocpp_proxy.rules.checks.status16 import LINES_KEPT
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import answer, call, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, learn
 
 RHYTHMS_KEPT = 64
 INTERVAL, ALIGNED = "MeterValueSampleInterval", "ClockAlignedDataInterval"
@@ -79,7 +79,7 @@ class Rhythms:
 def periodic(now: Now) -> tuple[Reading, ...]:
     """The message's readings that count as periodic samples of a connector, in the order of their times. Those that may
     as well be aligned with the clock are among them."""
-    if now.version != V16 or now.injected or not integer(now.request, "connectorId"):
+    if now.injected or not integer(now.request, "connectorId"):
         return ()
     found = [one for one in readings(now) if one.at_us is not None and PERIODIC in one.layout.contexts]
     return tuple(sorted(found, key=lambda one: one.at_us or 0)) if len(found) > 1 else tuple(found)
@@ -146,16 +146,16 @@ def _lacking(wanted: Iterable[str], there: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in wanted if name.casefold() not in folded_there)
 
 
-@learn(answer("ChangeConfiguration", by="csms"))
+@learn(answer("ChangeConfiguration", by="csms"), versions=IN_16)
 def configured(now: Now) -> None:
     key = folded(now.request, "key")
     if key in (INTERVAL.casefold(), ALIGNED.casefold(), MEASURANDS.casefold()) and now.status != "Rejected":
         now.session.book(Rhythms).changed[key] = now.time
 
 
-@learn(call("MeterValues"))
+@learn(call("MeterValues"), versions=IN_16)
 def heard(now: Now) -> None:
-    connector = integer(now.request, "connectorId") if now.version == V16 else None
+    connector = integer(now.request, "connectorId")
     if connector is None:
         return
     book = now.session.book(Rhythms)
@@ -186,7 +186,7 @@ def _periodic_names(layout: Layout) -> frozenset[str]:
     return frozenset(form.measurand for form in layout.forms if form.context == PERIODIC)
 
 
-@learn(call("StartTransaction", "StopTransaction"), answer("StartTransaction"))
+@learn(call("StartTransaction", "StopTransaction"), answer("StartTransaction"), versions=IN_16)
 def over(now: Now) -> None:
     """A rhythm ends with its transaction; a CSMS may give the same id again."""
     known = now.session.book(Rhythms).known

@@ -35,7 +35,7 @@ from ocpp_proxy.rules.checks.meter16_rhythm import (
 from ocpp_proxy.rules.checks.meter_registers import PLACE, TRANSACTION, Owner, owner_in, transaction_in
 from ocpp_proxy.rules.checks.meter_samples import Reading, contexts, readings
 from ocpp_proxy.rules.checks.outbox import unsettled
-from ocpp_proxy.rules.checks.status16 import V16, is_old, unseen_since
+from ocpp_proxy.rules.checks.status16 import is_old, unseen_since
 from ocpp_proxy.rules.checks.transactions16_past import whole_since
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
@@ -162,7 +162,7 @@ def nothing_more(now: Now, deadline: Deadline) -> Iterator[Hit]:
 def begun(now: Now) -> None:
     interval_s = now.session.settings.integer(INTERVAL)
     number = integer(now.response, "transactionId")
-    if interval_s is None or interval_s <= 0 or now.version != V16 or number is None or number <= 0:
+    if interval_s is None or interval_s <= 0 or number is None or number <= 0:
         return
     if not is_old(now, moment_us(now.request, "timestamp")) and not now.injected:
         wait_s = 2 * interval_s + now.bounds.tolerance_s(interval_s)

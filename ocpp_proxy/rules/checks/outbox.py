@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from ocpp_proxy.core.frame import CallResult
 from ocpp_proxy.core.payload import moment_us
 from ocpp_proxy.rules.checks.meter_samples import readings
-from ocpp_proxy.rules.checks.status16 import V16, is_old
+from ocpp_proxy.rules.checks.status16 import is_old
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import CLOSED, answer, call, learn
+from ocpp_proxy.rules.occasions import CLOSED, IN_16, answer, call, learn
 
 QUEUED = ("StartTransaction", "StopTransaction", "MeterValues")
 WAITING_KEPT = 32
@@ -32,10 +32,10 @@ class Outbox:
     past: float | None = None
 
 
-@learn(call(*QUEUED))
+@learn(call(*QUEUED), versions=IN_16)
 def sent(now: Now) -> None:
     exchange, book = now.exchange, now.session.book(Outbox)
-    if now.version != V16 or exchange is None or exchange.injected:
+    if exchange is None or exchange.injected:
         return
     book.waiting[now.connection, exchange.message_id] = now.called_time
     if len(book.waiting) > WAITING_KEPT:
@@ -44,7 +44,7 @@ def sent(now: Now) -> None:
         book.past = now.time
 
 
-@learn(answer(*QUEUED))
+@learn(answer(*QUEUED), versions=IN_16)
 def answered(now: Now) -> None:
     exchange, book = now.exchange, now.session.book(Outbox)
     if exchange is None:
@@ -56,7 +56,7 @@ def answered(now: Now) -> None:
             del book.waiting[key]
 
 
-@learn(CLOSED)
+@learn(CLOSED, versions=IN_16)
 def closed(now: Now) -> None:
     waiting = now.session.book(Outbox).waiting
     for key in [key for key in waiting if key[0] == now.connection]:

@@ -23,7 +23,7 @@ from ocpp_proxy.rules.checks.remote16_state import (
 )
 from ocpp_proxy.rules.checks.transactions16_past import known_start
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 ASKED_KEPT = 16
 WAITS_S = 300.0       # for the cable, where ConnectionTimeOut was not seen
@@ -55,7 +55,7 @@ class RemoteStarts:
         self.pending = [one for one in self.pending if one not in gone]
 
 
-@learn(answer("RemoteStartTransaction", by="csms"))
+@learn(answer("RemoteStartTransaction", by="csms"), versions=IN_16)
 def remember(now: Now) -> None:
     token, tag = folded(now.request, "idTag"), text(now.request, "idTag")
     if now.status != "Accepted" or token is None or tag is None:
@@ -68,14 +68,14 @@ def remember(now: Now) -> None:
     del book.pending[:-ASKED_KEPT]
 
 
-@learn(call("StartTransaction"))
+@learn(call("StartTransaction"), versions=IN_16)
 def begun(now: Now) -> None:
     book = now.session.book(RemoteStarts)
     if (asked := _asked_for(now)) is not None or (asked := _asked_here(now)) is not None:
         book.drop(asked)
 
 
-@learn(call("StatusNotification"))
+@learn(call("StatusNotification"), versions=IN_16)
 def given_up(now: Now) -> None:
     """A connector that falls back from Preparing will not start any more."""
     book = now.session.book(RemoteStarts)

@@ -13,15 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, kept, moment_us, text
 from ocpp_proxy.rules.checks.content import connectors_told
 from ocpp_proxy.rules.checks.transactions16_past import LONGEST_US, whole_since, within
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
-
-V16: Version = "1.6"
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 # From a status, those that may come next (section 4.9; Preparing to Finishing: errata 3.20). A repeat is no transition.
 TRANSITIONS: Mapping[str, frozenset[str]] = {before: frozenset(after.split()) for before, after in {
@@ -99,7 +96,7 @@ def lines(now: Now) -> Lines:
 def told_in(now: Now) -> tuple[int, Told] | None:
     """The connector and its status in a StatusNotification that can be read; None also where it was injected."""
     number, name = integer(now.request, "connectorId"), text(now.request, "status")
-    if number is None or name is None or now.injected or now.version != V16:
+    if number is None or name is None or now.injected:
         return None
     at_us = moment_us(now.request, "timestamp")
     return number, Told(name[:40], kept(now.request, "errorCode"), now.ref, now.time, at_us, now.at.utc_us,
@@ -160,7 +157,7 @@ def minimum_s(now: Now) -> int | None:
     return settings.integer("MinimumStatusDuration")
 
 
-@learn(call("StatusNotification"))
+@learn(call("StatusNotification"), versions=IN_16)
 def remember(now: Now) -> None:
     read = now.once(told_in)
     if read is None:
@@ -239,7 +236,7 @@ def flaps(line: Line, time: float) -> bool:
     return len(line.changes) == FLAP_CHANGES and time - line.changes[0] <= FLAP_S
 
 
-@learn(call("StartTransaction", "StopTransaction"), answer(*CAUSES, by="csms"))
+@learn(call("StartTransaction", "StopTransaction"), answer(*CAUSES, by="csms"), versions=IN_16)
 def caused(now: Now) -> None:
     """What changes from here on has its reason, and does not go on with the changes before."""
     known = now.session.book(Lines).known
@@ -269,7 +266,7 @@ def _beyond(now: Now, number: int, most: int) -> Iterator[Hit]:
 
 @check("status-connector-range", answer("BootNotification"))
 def reporting(now: Now) -> None:
-    if now.version == V16 and now.status == "Accepted" and now.link is not None and now.link.whole:
+    if now.status == "Accepted" and now.link is not None and now.link.whole:
         now.later(now.bounds.report_s, reported, data=now.called_time)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from ocpp_proxy.core.occasion import FrameRef
 from ocpp_proxy.core.payload import integer, member, numeral, objects, text
-from ocpp_proxy.rules.checks.status16 import V16, change
+from ocpp_proxy.rules.checks.status16 import change
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 PROFILES_KEPT = 64
 _BOUNDED = (("validFrom",), ("validTo",), ("recurrencyKind",), ("chargingSchedule", "duration"),
@@ -57,26 +57,26 @@ class Profiles:
         return None
 
 
-@learn(answer("SetChargingProfile", "RemoteStartTransaction", by="csms"))
+@learn(answer("SetChargingProfile", "RemoteStartTransaction", by="csms"), versions=IN_16)
 def accepted(now: Now) -> None:
     profile = member(now.request, "csChargingProfiles") or member(now.request, "chargingProfile")
     number, connector = integer(profile, "chargingProfileId"), integer(now.request, "connectorId")
     stack, purpose = integer(profile, "stackLevel"), text(profile, "chargingProfilePurpose")
-    if now.version != V16 or now.status != "Accepted":
+    if now.status != "Accepted":
         return
     if number is None or connector is None or stack is None or purpose is None:
         return
     now.session.book(Profiles).put(number, Profile(connector, purpose, stack, _allows_nothing(profile), now.call_ref))
 
 
-@learn(answer("ClearChargingProfile", by="csms"))
+@learn(answer("ClearChargingProfile", by="csms"), versions=IN_16)
 def cleared(now: Now) -> None:
     """Whichever: none of them is certain to be there any more."""
     if now.status == "Accepted":
         now.session.book(Profiles).known.clear()
 
 
-@learn(call("StopTransaction"))
+@learn(call("StopTransaction"), versions=IN_16)
 def stopped(now: Now) -> None:
     book = now.session.book(Profiles)
     book.known = {key: one for key, one in book.known.items() if one.purpose != "TxProfile"}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ocpp_proxy.core.payload import integer, moment_us, text
-from ocpp_proxy.rules.checks.status16 import IN_SESSION, V16, booted_since, is_old, lines, minimum_s, unseen_since
+from ocpp_proxy.rules.checks.status16 import IN_SESSION, booted_since, is_old, lines, minimum_s, unseen_since
 from ocpp_proxy.rules.checks.transactions16_past import whole_since
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
@@ -54,14 +54,14 @@ def ended(now: Now) -> None:
 @check("status-missing", answer("ReserveNow", by="csms"))
 def reserved(now: Now) -> None:
     number = integer(now.request, "connectorId")
-    if number and now.version == V16 and now.status == "Accepted":
+    if number and now.status == "Accepted":
         expect_change(now, number, MAKES_RESERVED, "ReserveNow was accepted")
 
 
 @check("status-missing", answer("ChangeAvailability", by="csms"))
 def availability(now: Now) -> None:
     number, kind = integer(now.request, "connectorId"), text(now.request, "type")
-    if number is None or now.version != V16 or now.status != "Accepted":
+    if number is None or now.status != "Accepted":
         return
     leaves = MAKES_UNAVAILABLE if kind == "Inoperative" else MAKES_AVAILABLE
     for each in (number,) if number else sorted(lines(now).known):

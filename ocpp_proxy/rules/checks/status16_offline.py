@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ocpp_proxy.rules.checks.status16 import Told, booted_since, is_behind, lines, told_in, turned_back
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 STATUSES_KEPT = 8
 SLACK_US = 2_000_000
@@ -30,12 +30,12 @@ class Lags:
     recent: list[tuple[int, Told]] = field(default_factory=list)
 
 
-@learn(answer("BootNotification"))
+@learn(answer("BootNotification"), versions=IN_16)
 def clock_set(now: Now) -> None:
     now.session.book(Lags).least_us = None
 
 
-@learn(call("StatusNotification"))
+@learn(call("StatusNotification"), versions=IN_16)
 def lagged(now: Now) -> None:
     read, book = now.once(told_in), now.session.book(Lags)
     if read is None:

@@ -15,7 +15,6 @@ from ocpp_proxy.core.station.transactions import Transaction
 from ocpp_proxy.rules.checks.outbox import unsettled
 from ocpp_proxy.rules.checks.status16 import (
     IN_SESSION,
-    V16,
     change,
     is_old,
     lines,
@@ -159,7 +158,7 @@ def preparing(now: Now) -> Iterator[Hit] | None:
 
 @check("conn-timeout", answer("Authorize"), answer("RemoteStartTransaction", by="csms"))
 def authorised(now: Now) -> Iterator[Hit] | None:
-    if now.version != V16 or not _accepts(now):
+    if not _accepts(now):
         return None
     asked = integer(now.request, "connectorId")
     waiting = [number for number, line in lines(now).known.items()

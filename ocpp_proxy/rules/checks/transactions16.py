@@ -26,7 +26,7 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     whole_since,
 )
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 DOWN = ("Unavailable", "Faulted")
 CONNECTORS_KEPT = 256
@@ -164,7 +164,7 @@ class Downs:
     last: dict[int, float] = field(default_factory=dict)
 
 
-@learn(call("StatusNotification"))
+@learn(call("StatusNotification"), versions=IN_16)
 def went_down(now: Now) -> None:
     place = integer(now.request, "connectorId") if text(now.request, "status") in DOWN else None
     book = now.session.book(Downs).last

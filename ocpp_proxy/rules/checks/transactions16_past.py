@@ -19,7 +19,7 @@ from ocpp_proxy.core.station.links import Window
 from ocpp_proxy.core.station.transactions import UNKNOWN, Transaction
 from ocpp_proxy.rules.checks.meter_samples import readings
 from ocpp_proxy.rules.now import Now
-from ocpp_proxy.rules.occasions import call, learn
+from ocpp_proxy.rules.occasions import IN_16, call, learn
 
 FRESH_S = 120.0        # a message whose own time is older than this may have waited
 NEAR_S = 60.0          # the proxy's clock and the station's may be so far apart
@@ -36,7 +36,7 @@ class Strays:
     last: float = -inf
 
 
-@learn(call("StopTransaction"))
+@learn(call("StopTransaction"), versions=IN_16)
 def ended_something(now: Now) -> None:
     if now.once(named) is None:
         now.session.book(Strays).last = now.time
@@ -52,7 +52,7 @@ class Ahead:
     hour: float = 0.0
 
 
-@learn(call("StatusNotification", "StartTransaction", "StopTransaction", "MeterValues"))
+@learn(call("StatusNotification", "StartTransaction", "StopTransaction", "MeterValues"), versions=IN_16)
 def told_time(now: Now) -> None:
     book, at_us = now.session.book(Ahead), now.once(own_time)
     if now.time - book.hour > HOUR_S:

@@ -27,7 +27,7 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     whole_since,
 )
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import CLOSED, answer, call, check, learn
+from ocpp_proxy.rules.occasions import CLOSED, IN_16, answer, call, check, learn
 from ocpp_proxy.rules.place import place_of
 
 QUEUED = ("StartTransaction", "StopTransaction", "MeterValues")
@@ -125,7 +125,7 @@ def _is_queued(now: Now) -> bool:
     return exchange is not None and not (now.injected or exchange.withheld) and isinstance(now.request, dict)
 
 
-@learn(call(*QUEUED, retries=True))
+@learn(call(*QUEUED, retries=True), versions=IN_16)
 def sent(now: Now) -> None:
     exchange, facts, book, ref = now.exchange, now.once(facts_of), now.session.book(Queue), now.ref
     key, at_us = facts.key, facts.at_us
@@ -149,7 +149,7 @@ def sent(now: Now) -> None:
         book.old = now.time
 
 
-@learn(answer(*QUEUED))
+@learn(answer(*QUEUED), versions=IN_16)
 def answered(now: Now) -> None:
     book, key = now.session.book(Queue), _key_answered(now)
     message = book.waiting.get(key)
@@ -176,7 +176,7 @@ def _give_up(book: Queue, key: Hashable) -> None:
             del book.waiting[other]
 
 
-@learn(CLOSED)
+@learn(CLOSED, versions=IN_16)
 def cut_off(now: Now) -> None:
     book = now.session.book(Queue)
     for message in book.waiting.values():

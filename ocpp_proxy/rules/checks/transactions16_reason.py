@@ -28,7 +28,7 @@ from ocpp_proxy.rules.checks.transactions16_past import (
 )
 from ocpp_proxy.rules.checks.transactions16_queue import unsettled
 from ocpp_proxy.rules.now import Deadline, Hit, Now
-from ocpp_proxy.rules.occasions import answer, call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, answer, call, check, learn
 
 PLACES_KEPT = 64
 REFUSAL_S = 60.0
@@ -78,7 +78,7 @@ def _note(book: dict[int, Event], key: int | None, event: Event) -> None:
             del book[next(iter(book))]
 
 
-@learn(call("RemoteStopTransaction", "UnlockConnector", "Reset", by="csms"))
+@learn(call("RemoteStopTransaction", "UnlockConnector", "Reset", by="csms"), versions=IN_16)
 def asked(now: Now) -> None:
     book, event = now.session.book(Events), Event(now.ref, now.time, kept(now.request, "type") or "")
     if now.action == "RemoteStopTransaction":
@@ -89,7 +89,7 @@ def asked(now: Now) -> None:
         book.reset = event
 
 
-@learn(answer("RemoteStopTransaction", "UnlockConnector", "Reset", by="csms"))
+@learn(answer("RemoteStopTransaction", "UnlockConnector", "Reset", by="csms"), versions=IN_16)
 def answered(now: Now) -> None:
     if now.status in ("Accepted", "Unlocked"):
         return
@@ -102,7 +102,7 @@ def answered(now: Now) -> None:
         book.reset = None
 
 
-@learn(call("StatusNotification"))
+@learn(call("StatusNotification"), versions=IN_16)
 def told_status(now: Now) -> None:
     if _is_pulled(now):
         _note(now.session.book(Events).unplugged, integer(now.request, "connectorId"), Event(now.ref, now.time))

@@ -33,7 +33,7 @@ from ocpp_proxy.rules.checks.transactions16_past import (
     whole_since,
 )
 from ocpp_proxy.rules.now import Hit, Now
-from ocpp_proxy.rules.occasions import call, check, learn
+from ocpp_proxy.rules.occasions import IN_16, call, check, learn
 
 ROUNDING_S = 1.0         # one time may be cut to whole seconds, the other not
 BRIEF_S = 60.0           # in less, power cannot be told from energy
@@ -190,7 +190,7 @@ class Loads:
     most_w: dict[FrameRef | None, Decimal] = field(default_factory=dict)
 
 
-@learn(call("StatusNotification"))
+@learn(call("StatusNotification"), versions=IN_16)
 def told_status(now: Now) -> None:
     place, status, book = integer(now.request, "connectorId"), text(now.request, "status"), now.session.book(Loads)
     if place is None:
@@ -202,7 +202,7 @@ def told_status(now: Now) -> None:
         book.free[place] = now.time
 
 
-@learn(call("MeterValues"))
+@learn(call("MeterValues"), versions=IN_16)
 def told_power(now: Now) -> None:
     powers = [power for one in readings(now) for at in _powers(one.layout) if (power := one.bases[at]) is not None]
     one = now.once(named) if powers else None
