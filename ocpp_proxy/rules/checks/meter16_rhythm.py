@@ -1,7 +1,7 @@
 """The rhythm of periodic meter values of 1.6: when each transaction's last ones were taken, and which they were.
 
 Decides which values count as periodic, by the samples' own times, so that a queue does no harm; and when one cannot
-tell, since they may be the answer to a trigger. Refuses to judge. Keeps the RHYTHMS_KEPT transactions heard of last,
+tell, since they may be the answer to a trigger. Refuses to judge. Keeps the RHYTHMS_KEPT transactions begun last,
 and LINES_KEPT connectors.
 
 Source: OCPP 1.6 edition 2 sections 3.16.1, 9.1.17 and 9.1.19; 1.6 errata 3.15.
@@ -50,16 +50,14 @@ class Rhythm:
 
 @dataclass(slots=True)
 class Watch:
-    """Where and when the last periodic values were, for `wait_s` after which the next are awaited. `held_s`: how long
-    this program had kept the station's frames waiting; `until`: when the deadline that is set runs out."""
+    """Where and when the last periodic values were, after which the next are awaited. `held_s`: how long this program
+    had kept the station's frames waiting."""
 
     ref: FrameRef
+    interval_s: int
     connector: int | None = None
     time: float = 0.0
     held_s: float = 0.0
-    interval_s: int = 0
-    wait_s: float = 0.0
-    until: float = -inf
 
 
 @dataclass(slots=True)
@@ -175,10 +173,13 @@ def _go_on(book: Rhythms, owner: Owner, reading: Reading, now: Now) -> None:
         steady = steady and last.steady
     elif last is not None and (asked := now.session.settings.value(MEASURANDS)) is not None:
         lacking = compared(asked, last.measurands)[0]
-    book.known.pop(owner, None)
-    book.known[owner] = Rhythm(at_us, now.time, now.ref, steady, names, lacking)
-    if len(book.known) > RHYTHMS_KEPT:
-        del book.known[next(iter(book.known))]
+    if last is None:
+        book.known[owner] = Rhythm(at_us, now.time, now.ref, steady, names, lacking)
+        if len(book.known) > RHYTHMS_KEPT:
+            del book.known[next(iter(book.known))]
+    else:
+        last.at_us, last.time, last.ref = at_us, now.time, now.ref
+        last.steady, last.measurands, last.lacking = steady, names, lacking
 
 
 @lru_cache(maxsize=LAYOUTS_KEPT)

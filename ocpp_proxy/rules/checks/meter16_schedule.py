@@ -119,15 +119,15 @@ def _patience_s(now: Now, interval_s: int) -> float:
 
 def _await_more(now: Now, owner: Owner, interval_s: int) -> None:
     """The deadline is put off by each values that come, but not set anew."""
-    book, wait_s = now.session.book(Rhythms).watched, _patience_s(now, interval_s)
+    book = now.session.book(Rhythms).watched
     watch = book.get(owner)
-    if watch is None or watch.ref.connection != now.connection or watch.until > now.time + wait_s:
-        now.later(wait_s, nothing_more, key=owner, data=owner)
-        watch = book[owner] = Watch(now.ref, until=now.time + wait_s)
+    if watch is None or watch.ref.connection != now.connection or watch.interval_s != interval_s:
+        now.later(_patience_s(now, interval_s), nothing_more, key=owner, data=owner)
+        watch = book[owner] = Watch(now.ref, interval_s)
         if len(book) > RHYTHMS_KEPT:
             del book[next(iter(book))]
     watch.ref, watch.time, watch.held_s = now.ref, now.time, now.session.held_s
-    watch.connector, watch.interval_s, watch.wait_s = connector_in(now.request), interval_s, wait_s
+    watch.connector = connector_in(now.request)
 
 
 @check("mv-interval", call("StopTransaction"))
@@ -144,10 +144,9 @@ def nothing_more(now: Now, deadline: Deadline) -> Iterator[Hit]:
     watch = now.session.book(Rhythms).watched.pop(owner, None)
     if watch is None:
         return
-    rest_s = watch.time + watch.wait_s + now.session.held_s - watch.held_s - now.time
+    rest_s = watch.time + _patience_s(now, watch.interval_s) + now.session.held_s - watch.held_s - now.time
     if rest_s > SOON_S:
         now.later(rest_s, nothing_more, key=owner, data=owner, place=deadline.place)
-        watch.until = now.time + rest_s
         now.session.book(Rhythms).watched[owner] = watch
         return
     transaction = _running(now, owner, watch.connector)

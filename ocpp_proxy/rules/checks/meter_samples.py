@@ -142,28 +142,23 @@ def samples(now: Now) -> Iterator[Sample]:
 
 def _read(now: Now) -> tuple[Reading, ...]:
     name = "transactionData" if now.action == "StopTransaction" else "meterValue"
-    words_in = _words_16 if now.version == "1.6" else _words_2x
-    return tuple([_reading(value, f"/{name}/{place}", words_in)
+    form_in = _form_16 if now.version == "1.6" else _form_2x
+    return tuple([_reading(value, f"/{name}/{place}", form_in)
                   for place, value in enumerate(items(now.request, name)) if isinstance(value, dict)])  # fmt: skip
 
 
-def _reading(value: Any, pointer: str, words_in: Callable[[Mapping[str, Any]], tuple[Any, ...]]) -> Reading:
+def _reading(value: Any, pointer: str, form_in: Callable[[Mapping[str, Any]], Form]) -> Reading:
     told, forms, values = [], [], []
     for place, fields in enumerate(items(value, "sampledValue")):
         if isinstance(fields, dict):
-            form = _form(words_in(fields))
+            form, number = form_in(fields), fields.get("value")
+            usual = isinstance(number, str) and len(number) <= USUAL
             told.append((place, fields))
             forms.append(form)
-            values.append(_number(form, fields.get("value")))
+            values.append(None if form.signed else _numeral(number) if usual else numeral(number))
     layout = _layout(tuple(forms))
     bases = list(map(_in_base, forms, values)) if layout.scaled else values
     return Reading(moment_us(value, "timestamp"), pointer, layout, values, bases, told, None not in values)
-
-
-def _number(form: Form, told: Any) -> Decimal | None:
-    if form.signed:
-        return None
-    return _numeral(told) if isinstance(told, str) and len(told) <= USUAL else numeral(told)
 
 
 def _in_base(form: Form, number: Decimal | None) -> Decimal | None:
@@ -178,23 +173,27 @@ _numeral = lru_cache(maxsize=NUMBERS_KEPT)(numeral)  # voltages, idle currents a
 _FORMS: dict[tuple[Any, ...], Form] = {}  # by the words of the value
 
 
-def _words_16(fields: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Measurand, context, location, phase, unit and format as on the wire, and the power of ten."""
+def _form_16(fields: Mapping[str, Any]) -> Form:
     get = fields.get
-    return get("measurand"), get("context"), get("location"), get("phase"), get("unit"), get("format"), 0
-
-
-def _words_2x(fields: Mapping[str, Any]) -> tuple[Any, ...]:
-    get, unit = fields.get, fields.get("unitOfMeasure")
-    power = integer(unit, "multiplier") or 0
-    return get("measurand"), get("context"), get("location"), get("phase"), member(unit, "unit"), None, power
-
-
-def _form(words: tuple[Any, ...]) -> Form:
+    words = get("measurand"), get("context"), get("location"), get("phase"), get("unit"), get("format"), 0
     try:
         return _FORMS[words]
     except (KeyError, TypeError):  # an object or a list where a text should be
-        pass
+        return _new_form(words)
+
+
+def _form_2x(fields: Mapping[str, Any]) -> Form:
+    get, unit = fields.get, fields.get("unitOfMeasure")
+    power = integer(unit, "multiplier") or 0
+    words = get("measurand"), get("context"), get("location"), get("phase"), member(unit, "unit"), None, power
+    try:
+        return _FORMS[words]
+    except (KeyError, TypeError):
+        return _new_form(words)
+
+
+def _new_form(words: tuple[Any, ...]) -> Form:
+    """`words`: measurand, context, location, phase, unit and format as on the wire, and the power of ten."""
     *said, power = words
     form = _form_of(*(word[:LONGEST_KEPT] if isinstance(word, str) else None for word in said), power=power)
     if all(word is None or (isinstance(word, str) and len(word) <= LONGEST_KEPT) for word in said):
