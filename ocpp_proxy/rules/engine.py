@@ -33,6 +33,27 @@ class Listener(NamedTuple):
     counts: bool
 
 
+class Audience:
+    """Those who want to hear of an occasion: rules first, in the order of their ids, then those who keep books.
+
+    `counting`: the rules that have had something to judge once they have heard of it, until that has been noted;
+    `again`: those of them who want to hear of a Call that is sent again.
+    """
+
+    __slots__ = ("again", "counting", "keepers", "rules")
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        listeners = list(listeners)
+        self.rules = tuple((one.function, one.bound) for one in listeners if one.bound is not None)
+        self.keepers = tuple(one.function for one in listeners if one.bound is None)
+        self.counting = tuple(one.bound for one in listeners if one.bound is not None and one.counts)
+        again = [one for one in listeners if one.retries]
+        self.again = self if len(again) == len(listeners) else Audience(again)
+
+    def __bool__(self) -> bool:
+        return bool(self.rules or self.keepers)
+
+
 class RuleIndex:
     """The rules of one version, by defect code, id of the schema error, remark, or action and caller; and the functions
     of those written in Python and of sequences, by occasion."""
@@ -46,7 +67,7 @@ class RuleIndex:
         self.calls: ByCall = {}
         self.exchanges: ByCall = {}
         self._listeners: dict[tuple[str, str, Side | None], list[Listener]] = {}
-        self._resolved: dict[tuple[str | Side | None, ...], tuple[Listener, ...]] = {}
+        self._resolved: dict[tuple[str | Side | None, ...], Audience] = {}
         self._words = frozenset((ANY, "ping", "pong", *ACTIONS[version]))
         self.bound = [BoundRule(rule, version) for rule in rules if version in rule.severities]
         for bound in self.bound:
@@ -59,12 +80,12 @@ class RuleIndex:
                 listener = Listener(one.function, bound, when.retries, one.counts)
                 self._listeners.setdefault((when.kind, when.word, when.side), []).append(listener)
 
-    def listeners(self, kind: str, word: str = ANY, side: Side | None = None) -> tuple[Listener, ...]:
-        """Those who want to hear of it: rules first, in the order of their ids, then those who keep books."""
+    def listeners(self, kind: str, word: str = ANY, side: Side | None = None) -> Audience:
+        """Those who want to hear of it."""
         known = self._resolved.get((kind, word, side))
         return known if known is not None else self._resolve((kind, word, side), self._all(kind, word, side))
 
-    def passing(self, kind: str, action: str, caller: Side, speaker: Side) -> tuple[Listener, ...]:
+    def passing(self, kind: str, action: str, caller: Side, speaker: Side) -> Audience:
         """Those who want to hear of a Call, or an answer, as that or as any message."""
         key = (kind, action, caller, speaker)
         known = self._resolved.get(key)
@@ -76,8 +97,8 @@ class RuleIndex:
         keys = dict.fromkeys(((kind, word, side), (kind, ANY, side), (kind, word, None), (kind, ANY, None)))
         return [listener for one in keys for listener in self._listeners.get(one, ())]
 
-    def _resolve(self, key: tuple[str | Side | None, ...], found: list[Listener]) -> tuple[Listener, ...]:
-        resolved = tuple(sorted(found, key=lambda one: one.bound is None))
+    def _resolve(self, key: tuple[str | Side | None, ...], found: list[Listener]) -> Audience:
+        resolved = Audience(found)
         if key[1] in self._words:  # others are not kept: peers choose them
             self._resolved[key] = resolved
         return resolved

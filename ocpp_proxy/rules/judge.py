@@ -6,7 +6,7 @@ correlator said of the frame is handed in, and what rules remember stands in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,7 +20,7 @@ from ocpp_proxy.core.schema import Part, SchemaError, Schemas
 from ocpp_proxy.core.session import Session
 from ocpp_proxy.rules.book import Found
 from ocpp_proxy.rules.bound import BoundRule, Parts
-from ocpp_proxy.rules.engine import Listener, RuleIndex
+from ocpp_proxy.rules.engine import Audience, RuleIndex
 from ocpp_proxy.rules.expect import ABSENT
 from ocpp_proxy.rules.now import Now
 from ocpp_proxy.rules.occasions import ANY
@@ -84,20 +84,20 @@ class Judge:
                 found = [*found, self._remark(bound, remark, seen)]
         if isinstance(frame, (Call, Send)):
             found = self._request(frame, seen, found)
-            listeners = self._index.passing("call", frame.action, seen.side, seen.side)
+            audience = self._index.passing("call", frame.action, seen.side, seen.side)
         elif exchange is not None and exchange.answer is frame:
             found = self._answer(frame, exchange, seen, found)
-            listeners = self._index.passing("answer", exchange.action, exchange.caller, seen.side)
+            audience = self._index.passing("answer", exchange.action, exchange.caller, seen.side)
         else:
-            listeners = self._index.listeners("message", ANY, seen.side)
-        told = self._told(listeners, now)
+            audience = self._index.listeners("message", ANY, seen.side)
+        told = self._told(audience, now)
         return [*found, *told] if told else found
 
     def hear(self, now: Now, kind: str, word: str, side: Side | None) -> list[Found]:
         """What rules written in Python, and sequences, have to say of something that happened."""
         now.version = self.version
-        listeners = self._index.listeners(kind, word, side)
-        return self._told(listeners, now) if listeners else _NONE
+        audience = self._index.listeners(kind, word, side)
+        return self._told(audience, now) if audience else _NONE
 
     def overdue(self, timer: Timer, now: Now) -> Iterator[Found]:
         """What a rule has to say now that its deadline has passed."""
@@ -112,6 +112,7 @@ class Judge:
                     yield Found(timer.bound.told(hit))
             except Exception as error:  # as in `_told`
                 self._mistake(timer.bound, then, now, error)
+            self._remember(now.unmet)
 
     def breach(self, fields: Mapping[str, Any], connection: str, last_seq: int, session: Session) -> list[Found]:
         """What there is to say about the WebSocket frame for which the relay ended the connection. It has no number, as
@@ -150,18 +151,15 @@ class Judge:
 
     # Rules written in Python, and sequences
 
-    def _told(self, listeners: Iterable[Listener], now: Now) -> list[Found]:
+    def _told(self, audience: Audience, now: Now) -> list[Found]:
         """Ask them all; most have nothing to say of most frames, and it is asked dozens of times a frame."""
         self._prepare(now)
         found = _NONE
         if now.retry:
-            listeners = [one for one in listeners if one.retries]
-        for function, bound, _, counts in listeners:
+            audience = audience.again
+        for function, bound in audience.rules:
+            now.rule = bound
             try:
-                if bound is None:
-                    function(now)
-                    continue
-                now.rule = bound
                 said = function(now)
                 if said is not None:
                     for hit in said:
@@ -169,13 +167,27 @@ class Judge:
                         found = [*found, Found(bound.told(hit))]
             except Exception as error:  # our own mistake must not take what the others have to say with it
                 self._mistake(bound, function, now, error)
-                continue
-            if now.unmet is not None:
-                self.unmet.setdefault(bound.rule.id, now.unmet)
-                now.unmet = None
-            elif counts:
-                bound.met = True
+        for keep in audience.keepers:
+            try:
+                keep(now)
+            except Exception as error:  # as above
+                self._mistake(None, keep, now, error)
+        if audience.counting:
+            self._count(audience, now.unmet)
+        if now.unmet:
+            self._remember(now.unmet)
         return found
+
+    def _count(self, audience: Audience, unmet: Mapping[BoundRule, str]) -> None:
+        """Note which rules have had something to judge."""
+        for bound in audience.counting:
+            if bound not in unmet:
+                bound.met = True
+        audience.counting = tuple(bound for bound in audience.counting if bound in unmet)
+
+    def _remember(self, unmet: Mapping[BoundRule, str]) -> None:
+        for bound, reason in unmet.items():
+            self.unmet.setdefault(bound.rule.id, reason)
 
     def _mistake(self, bound: BoundRule | None, function: Callable[..., Any], now: Now, error: Exception) -> None:
         who = f"rule {bound.rule.id}" if bound is not None else f"bookkeeper {function.__module__}.{function.__name__}"

@@ -6,7 +6,7 @@ know which rule is asked when (`engine`) and how a finding is worded beyond the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Read = TypeVar("Read")
 _KEEP: Any = object()
+_NOTHING: Mapping[Any, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Now(Occasion):
         Occasion.__init__(self, session, version, connection, time, at, link, record, frame, side, exchange)
         self.retry = False  # the same Call once more, with the same message id
         self.schema_errors: tuple[SchemaError, ...] = ()  # of the frame's payload
-        self.unmet: str | None = None
+        self.unmet: Mapping[BoundRule, str] = _NOTHING  # why rules could not judge
         self._read: dict[Any, Any] | None = None
 
     # What is wrong
@@ -107,7 +108,7 @@ class Now(Occasion):
     def unknown(self, reason: str) -> Iterator[Hit]:
         """Nothing can be judged because of what was not seen ("no interval seen"): `return now.unknown(…)`, or
         `yield from`. Told under `skipped`, unless the rule could judge at another time."""
-        self.unmet = reason
+        self.unmet = {**self.unmet, self.rule: reason}
         return iter(())
 
     def once(self, read: Callable[[Now], Read]) -> Read:
