@@ -197,7 +197,7 @@ def _of_16(now: Occasion, place: int | None) -> Transaction | None:
     if known is None:
         return None
     book = now.session.transactions
-    transaction = _meant(book, known, place, number(now.request, "meterStop")) or book.closed.get(known)
+    transaction = _meant(book, known, place, now.request) or book.closed.get(known)
     if transaction is not None and known <= 0 and place not in (None, transaction.place):
         transaction = None  # another that shares the id
     if transaction is None and known > 0:
@@ -209,15 +209,19 @@ def _of_16(now: Occasion, place: int | None) -> Transaction | None:
     return transaction
 
 
-def _meant(book: Transactions, known: int, place: int | None, meter: Number | None) -> Transaction | None:
+def _meant(book: Transactions, known: int, place: int | None, request: Any) -> Transaction | None:
     """The open transaction of that id, on that connector if one is named. A station that was told no id says -1, and a
     CSMS may give 0 to several: of those it is the one whose meter fits best, else the newest."""
+    if known > 0 and len(book.open) == 1:
+        only = book.open[0]
+        return only if only.is_called(known) else None
     found = [one for one in book.open if one.is_called(known) or (known == UNKNOWN and one.id is None)]
     found = [one for one in found if place in (None, one.place)] or (found if known > 0 else [])
     if len(found) < 2:
         return found[0] if found else None
     for one in found:
         one.mixed = True
+    meter = number(request, "meterStop")
     fitting = [(one.meter_start, at, one) for at, one in enumerate(found)
                if one.meter_start is not None and meter is not None and one.meter_start <= meter]
     return max(fitting)[2] if fitting else found[-1]
