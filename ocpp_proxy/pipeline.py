@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ocpp_proxy.core.event import ConnectionClosed, ConnectionOpened, Event, FindingRaised, FrameSeen, GapSeen
-from ocpp_proxy.core.exchange import Correlation, Correlator
+from ocpp_proxy.core.exchange import Correlation, Correlator, Exchange
 from ocpp_proxy.core.finding import Finding
 from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, Frame, Malformed, Send, Sender, Side, Version
 from ocpp_proxy.core.instant import Instant
@@ -43,6 +43,7 @@ GOING_AWAY = 1001  # how the relay ends its connections when it is stopped
 LOST = 1006  # RFC 6455 section 7.1.5: the end of a connection without a close frame
 BOTH: frozenset[Side] = frozenset(("station", "csms"))
 NOT_RECORDED = "not_recorded"  # in `extra` of a frame in whose place its length and SHA-256 are on record
+ROUNDING_S = 1e-6  # sums of times are a little off, and a time that has come is not to be missed
 REBOOTED_S = 60.0  # a clock that is so much earlier is another one, since the recording machine was started again
 UNREADABLE_KEPT = 200  # bytes
 UNREADABLE_ID = "-1"  # what a CALLERROR of 2.x bears where it answers a message whose id could not be read
@@ -109,6 +110,9 @@ class Pipeline:
             version: Judge(version, engine.index(version), schemas, self._timers, wishes, on_mistake)
             for version in VERSIONS
         }
+        # Calls without an answer, in the order in which they should have one: when that is, what of it was held up.
+        self._awaited: dict[int, tuple[float, float, Exchange]] = {}
+        self._answer_s = wishes.bounds.answer_fail_s - ROUNDING_S
         self._sessions = Sessions()
         self._links: dict[str, _Link] = {}
         self._book = FindingBook()
@@ -187,16 +191,43 @@ class Pipeline:
             return None
         self._time += passed_s * self._scale
         events: list[Event] | None = None
+        if self._awaited:
+            events = self._answers_due(at)
         for timer in self._timers.due(self._time):
             events = self._overdue(timer, at, events or [])
         return events
 
+    def _answers_due(self, at: Instant) -> list[Event] | None:
+        """Say of which Calls the answer should have come by now, and of other deadlines what lies before."""
+        events: list[Event] | None = None
+        while self._awaited:
+            key, (due, held_s, exchange) = next(iter(self._awaited.items()))
+            if due > self._time:
+                break
+            del self._awaited[key]
+            link = self._links.get(exchange.connection)
+            if link is None or link.judge is None or not link.correlator.awaits(exchange):
+                continue
+            if link.session.held_s > held_s:  # our own doing: it counts against nobody
+                self._awaited[key] = due + link.session.held_s - held_s, link.session.held_s, exchange
+                self._awaited = dict(sorted(self._awaited.items(), key=lambda item: item[1][0]))
+                continue
+            for timer in self._timers.due(due):
+                events = self._overdue(timer, at, events or [])
+            now = Now(link.session, link.judge.version, exchange.connection, due, self._at(due, at), link.state,
+                      exchange=exchange)
+            events = self._entered(link.judge.hear(now, "unanswered", ANY, exchange.caller), events or [])
+        return events
+
+    def _at(self, time: float, at: Instant) -> Instant:
+        """When that was by the wall clock, where it is `at` now."""
+        return Instant(at.utc_us - round((self._time - time) / self._scale * 1e6))
+
     def _overdue(self, timer: Timer, at: Instant, events: list[Event]) -> list[Event]:
         session, connection = timer.session, timer.deadline.place.connection
-        when = Instant(at.utc_us - round((self._time - timer.due) / self._scale * 1e6))
         links = session.links.open
         link = links.get(connection) or next(reversed(links.values()), None)
-        now = Now(session, timer.version, connection, timer.due, when, link=link)
+        now = Now(session, timer.version, connection, timer.due, self._at(timer.due, at), link)
         return self._entered(self._judges[timer.version].overdue(timer, now), events)
 
     # Records
@@ -325,13 +356,23 @@ class Pipeline:
         found = judge.judge(seen)
         if isinstance(frame, (Call, Send)):
             state.called[side] = now.time
+            exchange = now.exchange
+            if isinstance(frame, Call) and exchange is not None and exchange.answer is None and not exchange.withheld:
+                self._await(exchange, link.session)
             if not now.retry:
                 link.session.learn(now)
         elif "answered" in seen.remarks:
+            self._awaited.pop(id(now.exchange), None)
             link.session.learn(now)
         state.last_seq = seen.record.seq
         state.heard[side] = now.time
         return self._entered(found, events) if found else events
+
+    def _await(self, exchange: Exchange, session: Session) -> None:
+        """Wait for the answer, anew if the Call is sent again."""
+        key, awaited = id(exchange), self._awaited
+        awaited.pop(key, None)
+        awaited[key] = exchange.called_time + self._answer_s, session.held_s, exchange
 
     def _entered(self, findings: Iterable[Found], events: list[Event]) -> list[Event]:
         for found in findings:

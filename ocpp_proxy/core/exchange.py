@@ -35,9 +35,9 @@ PAST_MAX = 32
 class Exchange:
     """A Call (or a Send) and, once it has come, its answer. `caller` is the side that sent the Call or for which
     the proxy injected it; `attempts` counts the Call and its retries with the same id; `complaint` is what a caller
-    of 2.1 said about an answer that it could not read. `called_time`: when the last attempt went on to the other side,
-    in seconds of the capture's own clock; `withheld`: a Call that never reached it, since this program swallowed it;
-    `faults`: ids of the schema rules that the Call breaks."""
+    of 2.1 said about an answer that it could not read. `called_seq`: the frame of the last attempt; `called_time`: when
+    it went on to the other side, in seconds of the capture's own clock; `withheld`: a Call that never reached it, since
+    this program swallowed it; `faults`: ids of the schema rules that the Call breaks."""
 
     connection: str
     caller: Side
@@ -51,6 +51,7 @@ class Exchange:
     answer: CallResult | CallError | None = None
     answer_seq: int | None = None
     answered_at: Instant | None = None
+    called_seq: int = 0
     called_time: float = 0.0
     withheld: bool = False
     faults: tuple[str, ...] = ()
@@ -182,6 +183,10 @@ class Correlator:
             return self._answered(frame, seq, OTHER_SIDE[speaker], at)
         return Correlation(None)
 
+    def awaits(self, exchange: Exchange) -> bool:
+        """Whether it has no answer, and its id is not in use for another Call by now."""
+        return self._of(exchange.caller).open.get(exchange.message_id) is exchange
+
     def _of(self, caller: Side) -> _Caller:
         return self._station if caller == "station" else self._csms
 
@@ -191,9 +196,9 @@ class Correlator:
         before = calls.open.get(call.message_id)
         if before is not None and (before.call.action, before.call.payload) == (call.action, call.payload):
             before.attempts += 1
-            before.called_at = at
+            before.called_at, before.called_seq = at, seq
             return Correlation(before, ("retry",))
-        exchange = Exchange(self.connection, caller, call.message_id, call, seq, at, injected)
+        exchange = Exchange(self.connection, caller, call.message_id, call, seq, at, injected, called_seq=seq)
         remarks: tuple[str, ...] = ("opened",)
         if before is not None:
             remarks += ("id-reuse",)

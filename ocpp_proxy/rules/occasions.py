@@ -22,9 +22,9 @@ ANY = "*"
 
 
 class When(NamedTuple):
-    """An occasion. `kind`: call, answer, message, control, handshake, opened, closed; `word`: the action, or ping and
-    pong; `side`: who called, for control frames who sent; None: either. `retries`: Calls that are sent again with the
-    same id are heard of again."""
+    """An occasion. `kind`: call, answer, unanswered, message, control, handshake, opened, closed; `word`: the action,
+    or ping and pong; `side`: who called, for control frames who sent; None: either. `retries`: Calls that are sent
+    again with the same id are heard of again."""
 
     kind: str
     word: str = ANY
@@ -40,6 +40,12 @@ def call(*actions: str, by: Side = "station", retries: bool = False) -> tuple[Wh
 def answer(*actions: str, by: Side = "station") -> tuple[When, ...]:
     """Each answer, CALLRESULT or CALLERROR, to such a Call; `by` is who called."""
     return tuple(When("answer", action, by) for action in actions or (ANY,))
+
+
+def unanswered(by: Side | None = None) -> tuple[When, ...]:
+    """Each Call whose answer has not come within `answer_fail_s`, since it went on to the other side for the last time
+    and less what this program has held up. Not if the connection ends before."""
+    return (When("unanswered", ANY, by),)
 
 
 def message(by: Side | None = None) -> tuple[When, ...]:
