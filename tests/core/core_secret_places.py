@@ -127,12 +127,16 @@ def leaks(secret: str, data: bytes) -> bool:
     try:
         texts += _strings(json.loads(data))
     except (ValueError, RecursionError):
-        texts.append(re.sub(r"\\u([0-9a-fA-F]{4})", lambda escaped: chr(int(escaped[1], 16)), texts[0]))
+        texts.append(_unescaped(texts[0]))
     for text in list(texts):
         if len(text) > 8 and set(text) <= _BASE64:
-            texts.append(base64.urlsafe_b64decode(text[: len(text) // 4 * 4]).decode(errors="replace"))
+            texts.append(_unescaped(base64.urlsafe_b64decode(text[: len(text) // 4 * 4]).decode(errors="replace")))
     pieces = {secret[at : at + 6] for at in range(len(secret) - 5)}
     return any(piece in text for piece in pieces for text in texts)
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda escaped: chr(int(escaped[1], 16)), text)
 
 
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
