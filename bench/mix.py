@@ -77,7 +77,7 @@ def closed(station: str, seconds: float) -> Closed:
 class _Day:
     def __init__(self, station: str, day: int) -> None:
         self._ids = (f"{station}-{day}-{number}" for number in count(1))
-        self._time = float(day * DAY_S)
+        self._time = float(day * DAY_S) + sum(station.encode()) % 97 / 10  # no two do all at the same moment
         self._transaction = 4711 + day
         self._meter = day * METER_VALUES * SAMPLE_WH
         self._first = day == 0

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from ocpp_proxy.core.frame import Version
 
+USUAL_LENGTH = 40  # characters of a date and time; longer ones are not kept
 # 1.6: seconds, fraction and zone may be missing, the zone may lack its colon or its minutes, a comma may be the decimal
 # sign, and a day may end at 24:00. ISO 8601's basic form has no separators.
 _ISO_8601 = re.compile(
@@ -37,6 +39,11 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=
 
 def is_iso_8601(text: str) -> bool:
     """A date and time as 1.6 wants it: all that RFC 3339 allows, and more."""
+    return _is_iso_8601(text) if len(text) <= USUAL_LENGTH else _is_iso_8601.__wrapped__(text)
+
+
+@lru_cache(maxsize=256)  # rules ask for the times of a frame that the schema was asked about
+def _is_iso_8601(text: str) -> bool:
     return _on_calendar(_ISO_8601.fullmatch(text) or _ISO_8601_BASIC.fullmatch(text))
 
 

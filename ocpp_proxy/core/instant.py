@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +27,19 @@ class Instant:
     @classmethod
     def parse(cls, text: str, mono_ns: int | None = None) -> Instant:
         """Any ISO 8601 date and time; one without a zone counts as UTC. Raises ValueError."""
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return cls((moment - _EPOCH) // _MICROSECOND, mono_ns)
+        return cls(parsed_us(text), mono_ns)
 
     def seconds_since(self, earlier: Instant) -> float:
         """Seconds from `earlier` to here, by the monotonic clock where both have it."""
         if self.mono_ns is not None and earlier.mono_ns is not None:
             return (self.mono_ns - earlier.mono_ns) / 1e9
         return (self.utc_us - earlier.utc_us) / 1e6
+
+
+def parsed_us(text: str) -> int:
+    """What `Instant.parse` makes of it, in microseconds since 1970-01-01T00:00:00Z."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    passed = moment - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds

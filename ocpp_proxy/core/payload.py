@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ocpp_proxy.core.formats import is_iso_8601
-from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.core.instant import parsed_us
 
 Number: TypeAlias = "int | float | Decimal"
 
@@ -127,6 +127,6 @@ def _moment_us(spelled: str) -> int | None:
     if not is_iso_8601(spelled) or spelled[:4] < _FIRST_YEAR:
         return None
     try:
-        return Instant.parse(spelled.upper()).utc_us
+        return parsed_us(spelled.upper())
     except (ValueError, OverflowError):  # a second of 60, a fraction of a minute
         return None
