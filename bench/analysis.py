@@ -21,8 +21,9 @@ from typing import TypeVar
 from ocpp import messages
 
 from bench import loop, mix
-from ocpp_proxy.core.frame import OTHER_SIDE
+from ocpp_proxy.core.frame import OTHER_SIDE, Side
 from ocpp_proxy.core.gate import admit
+from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
@@ -45,7 +46,8 @@ class Analysis:
 
 
 def measure(stations: int, rounds: int) -> Analysis:
-    days = [mix.conversation(f"st{number}") for number in range(stations)]
+    days = [[(mix.at(seconds), sender, raw) for seconds, sender, raw in mix.conversation(f"st{number}")]
+            for number in range(stations)]
     frames = sum(map(len, days))
     texts = [[raw.decode() for *_, raw in day] for day in days]
     messages.ASYNC_VALIDATION = False
@@ -71,15 +73,15 @@ def measure(stations: int, rounds: int) -> Analysis:
                     median(one / two for one, two in taken), findings)
 
 
-def _feed(pipeline: Pipeline, connection: str, day: list[mix.Said]) -> None:
+def _feed(pipeline: Pipeline, connection: str, day: list[tuple[Instant, Side, bytes]]) -> None:
     pipeline.feed(mix.opened(connection))
-    for seq, (seconds, sender, raw) in enumerate(day, 1):
+    for seq, (at, sender, raw) in enumerate(day, 1):
         admitted = admit(raw, binary=False, keep_secrets=False)
         pipeline.feed(
-            FrameRecord(connection=connection, seq=seq, at=mix.at(seconds), sender=sender, to=OTHER_SIDE[sender],
+            FrameRecord(connection=connection, seq=seq, at=at, sender=sender, to=OTHER_SIDE[sender],
                         opcode="text", data=admitted.data, masked=admitted.masked),
             admitted.frame)
-    pipeline.feed(mix.closed(connection, day[-1][0] + 1))
+    pipeline.feed(mix.closed(connection, day[-1][0]))
 
 
 async def _validate(days: list[list[str]]) -> None:

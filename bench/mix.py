@@ -45,6 +45,7 @@ HEARTBEATS, METER_VALUES = 16, 24
 HEARTBEAT_S, SAMPLE_S, ANSWER_S = 300, 60, 0.1
 SAMPLE_WH = 184  # 11,040 W for a minute
 BEGIN = datetime(2026, 11, 21, 9, tzinfo=UTC)
+_BEGIN_US = round(BEGIN.timestamp() * 1e6)
 DAY_S = HEARTBEATS * HEARTBEAT_S + METER_VALUES * SAMPLE_S + 120  # as long as what is in it
 
 Said = tuple[float, Side, bytes]
@@ -58,7 +59,7 @@ def conversation(station: str, day: int = 0) -> list[Said]:
 
 def at(seconds: float) -> Instant:
     """The moment so many seconds after BEGIN."""
-    at_us = round((BEGIN.timestamp() + seconds) * 1e6)
+    at_us = _BEGIN_US + round(seconds * 1e6)
     return Instant(at_us, at_us * 1000)
 
 
@@ -69,9 +70,9 @@ def opened(station: str) -> Opened:
                   offered=("ocpp1.6",), station_headers=handshake)
 
 
-def closed(station: str, seconds: float) -> Closed:
-    """The end of that connection, so many seconds after BEGIN."""
-    return Closed(connection=station, at=at(seconds), by="station", code=1000)
+def closed(station: str, when: Instant) -> Closed:
+    """The end of that connection."""
+    return Closed(connection=station, at=when, by="station", code=1000)
 
 
 class _Day:

@@ -16,7 +16,7 @@ class ConnectionOpened:
     record: Opened
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each frame
 class FrameSeen:
     """`frame` is None for ping and pong; `exchange` the one that a Call opened or an answer belongs to, else None."""
 
