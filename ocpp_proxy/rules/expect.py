@@ -83,11 +83,19 @@ def _not_blank(_: Any) -> Test:
 
 
 def _one_of(allowed: list[Any]) -> Test:
-    return lambda value: value is ABSENT or any(_same(value, one) for one in allowed)
+    among = _among(allowed)
+    return lambda value: value is ABSENT or among(value)
 
 
 def _none_of(forbidden: list[Any]) -> Test:
-    return lambda value: not any(_same(value, one) for one in forbidden)
+    among = _among(forbidden)
+    return lambda value: not among(value)
+
+
+def _among(values: list[Any]) -> Test:
+    texts = frozenset(one for one in values if isinstance(one, str))
+    others = [one for one in values if not isinstance(one, str)]
+    return lambda value: value in texts if isinstance(value, str) else any(_same(value, one) for one in others)
 
 
 def _matches(pattern: str) -> Test:
@@ -96,11 +104,13 @@ def _matches(pattern: str) -> Test:
 
 
 def _at_least(limit: Any) -> Test:
-    return lambda value: (found := numeral(value)) is None or found >= numeral(limit)  # type: ignore[operator]
+    least = numeral(limit)
+    return lambda value: (found := numeral(value)) is None or found >= least  # type: ignore[operator]
 
 
 def _at_most(limit: Any) -> Test:
-    return lambda value: (found := numeral(value)) is None or found <= numeral(limit)  # type: ignore[operator]
+    most = numeral(limit)
+    return lambda value: (found := numeral(value)) is None or found <= most  # type: ignore[operator]
 
 
 def _anything(_: Any) -> Test:

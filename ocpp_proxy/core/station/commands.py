@@ -21,11 +21,11 @@ COMMANDS_KEPT = 64
 
 # What is kept of a request: texts and whole numbers at its top, and these from inside.
 _INNER = (("evse", "id"), ("evse", "connectorId"), ("idToken", "idToken"), ("firmware", "location"))
-_TOP = (
+_TOP = frozenset((
     "connectorId", "evseId", "idTag", "transactionId", "type", "key", "requestedMessage", "requestId",
     "reservationId", "id", "remoteStartId", "retrieveDate", "location", "operationalStatus", "reportBase",
     "logType", "updateType",
-)  # fmt: skip
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,9 @@ def answered(now: Occasion) -> None:
 
 def excerpt(request: Any) -> dict[str, Any]:
     """The texts and whole numbers of a request that rules ask for later."""
-    found: dict[str, Any] = {}
-    for key in _TOP:
-        value = member(request, key)
-        if (one := kept(value) if isinstance(value, str) else whole(value)) is not None:
-            found[key] = one
-    for keys in _INNER:
-        value = member(request, *keys)
-        if (one := kept(value) if isinstance(value, str) else whole(value)) is not None:
-            found[".".join(keys)] = one
-    return found
+    if not isinstance(request, dict):
+        return {}
+    named = [(key, request[key]) for key in _TOP.intersection(request)]
+    named += [(f"{outer}.{inner}", member(request, outer, inner)) for outer, inner in _INNER if outer in request]
+    return {name: one for name, value in named
+            if (one := kept(value) if isinstance(value, str) else whole(value)) is not None}
