@@ -29,6 +29,7 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import Pipeline
+from ocpp_proxy.tasks import collect_seldom
 
 Given = TypeVar("Given")
 
@@ -53,7 +54,7 @@ def measure(stations: int, rounds: int) -> Analysis:
     messages.ASYNC_VALIDATION = False
     schemas = Schemas(load_schema)
     rules = load_rules(None, profiles=("default",))
-    gc.freeze()
+    collect_seldom()  # as the commands do; the other side runs in the same process
     findings = 0
 
     def ours(pipeline: Pipeline) -> None:

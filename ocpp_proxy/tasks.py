@@ -1,12 +1,14 @@
-"""Background tasks that can neither vanish nor fail in silence, and the loop they run on."""
+"""Background tasks that can neither vanish nor fail in silence, and the loop and the collector they run on."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+YOUNG_OBJECTS = 20_000  # a few megabytes
 
 
 class Tasks:
@@ -50,3 +52,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
         return asyncio.SelectorEventLoop
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def collect_seldom() -> None:
+    """To be called once the rules are loaded: they stay, so the garbage collector need not look at them time and again,
+    nor at every few hundred frames, which are freed without its help."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)

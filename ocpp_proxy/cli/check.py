@@ -24,6 +24,7 @@ from ocpp_proxy.report.analysis import Analysis, analyse, digest, quoted
 from ocpp_proxy.report.baseline import apart, read_baseline
 from ocpp_proxy.report.confidential import Tokens
 from ocpp_proxy.report.grouping import deviations
+from ocpp_proxy.tasks import collect_seldom
 
 EPILOG = """\b
 Examples:
@@ -69,6 +70,7 @@ def command(
     rules = load_rules(rules_folder, profiles=profiles)
     make = partial(Pipeline, rules, Schemas(load_schema), site=frozenset(site), default_version=ocpp_version,
                    on_mistake=notice)
+    collect_seldom()
     baseline = read_baseline(baseline_file) if baseline_file is not None else None
     failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on in SEVERITIES else ()
     analyses: list[Analysis] = []

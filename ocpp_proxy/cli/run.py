@@ -26,7 +26,7 @@ from ocpp_proxy.live.face import Face
 from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.relay.proxy import RelaySettings
 from ocpp_proxy.relay.service import Service
-from ocpp_proxy.tasks import run_on_fast_loop
+from ocpp_proxy.tasks import collect_seldom, run_on_fast_loop
 from ocpp_proxy.wire.tls import csms_context, station_context
 from ocpp_proxy.wire.tls_auto import auto_context
 
@@ -107,6 +107,7 @@ async def _relay(options: dict[str, Any]) -> Ended:
     rules = load_rules(options["rules_folder"], profiles=options["profiles"])
     pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True,
                         on_mistake=notice)
+    collect_seldom()
     path = options["capture"] or _default_capture()
     recorder = Recorder.create(path, f"ocpp-proxy {__version__}", on_trouble=notice)
     try:
