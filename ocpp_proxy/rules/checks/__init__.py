@@ -43,7 +43,6 @@ from ocpp_proxy.rules.checks import meter_registers as meter_registers
 from ocpp_proxy.rules.checks import meter_samples as meter_samples
 from ocpp_proxy.rules.checks import monitoring2x as monitoring2x
 from ocpp_proxy.rules.checks import monitoring2x_events as monitoring2x_events
-from ocpp_proxy.rules.checks import outbox as outbox
 from ocpp_proxy.rules.checks import remote2x as remote2x
 from ocpp_proxy.rules.checks import remote2x_asked as remote2x_asked
 from ocpp_proxy.rules.checks import remote2x_signed as remote2x_signed

@@ -34,9 +34,9 @@ from ocpp_proxy.rules.checks.meter16_rhythm import (
 )
 from ocpp_proxy.rules.checks.meter_registers import PLACE, TRANSACTION, Owner, owner_in, transaction_in
 from ocpp_proxy.rules.checks.meter_samples import Reading, contexts, readings
-from ocpp_proxy.rules.checks.outbox import unsettled
 from ocpp_proxy.rules.checks.status16 import is_old, unseen_since
 from ocpp_proxy.rules.checks.transactions16_past import whole_since
+from ocpp_proxy.rules.checks.transactions16_queue import held_up
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
 from ocpp_proxy.rules.place import connector_in
@@ -186,7 +186,7 @@ def never_any(now: Now, deadline: Deadline) -> Iterator[Hit]:
 def _excused(now: Now, since: float) -> bool:
     """Whether there may be reasons why no values came since."""
     nothing_wanted = now.session.settings.value(MEASURANDS) == ""
-    return (nothing_wanted or not whole_since(now, since) or unsettled(now)
+    return (nothing_wanted or not whole_since(now, since) or held_up(now)
             or changed_since(now, INTERVAL, since) or now.session.links.offline_between(since, now.time))
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ocpp_proxy.rules.checks.outbox import unsettled
 from ocpp_proxy.rules.checks.status16 import IN_SESSION, Change, Told, change, unseen_since
+from ocpp_proxy.rules.checks.transactions16_queue import held_up
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import call, check
 
@@ -59,7 +59,7 @@ def _impossible(now: Now, number: int, before: Told, one: Told) -> str | None:
 
 def still_open(now: Now, deadline: Deadline) -> Iterator[Hit]:
     transaction, sentence, before = deadline.data
-    if transaction.open and not unsettled(now):
+    if transaction.open and not held_up(now):
         wait_s = 2 * now.bounds.stop_s
         yield now.hit(f"{sentence}, and the transaction there has not been stopped within {wait_s:g} s", "/status",
                       expected=before.name, place=deadline.place, transaction=transaction.id,

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from ocpp_proxy.core.payload import integer, moment_us
 from ocpp_proxy.core.station.transactions import Transaction
-from ocpp_proxy.rules.checks.outbox import unsettled
 from ocpp_proxy.rules.checks.status16 import (
     IN_SESSION,
     change,
@@ -23,6 +22,7 @@ from ocpp_proxy.rules.checks.status16 import (
     unseen_since,
 )
 from ocpp_proxy.rules.checks.transactions16_past import whole_since
+from ocpp_proxy.rules.checks.transactions16_queue import held_up
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import answer, call, check
 
@@ -62,7 +62,7 @@ def started(now: Now) -> None:
 def not_started(now: Now, deadline: Deadline) -> Iterator[Hit]:
     number, since = deadline.place.connector, deadline.data
     last = lines(now).last(number)
-    if last is None or last.name not in IN_SESSION or unseen_since(now, since) or unsettled(now):
+    if last is None or last.name not in IN_SESSION or unseen_since(now, since) or held_up(now):
         return
     if any(one.place in (number, None) and (one.open or one.stop_time >= since)
            for one in now.session.transactions.all()):
@@ -91,7 +91,7 @@ def prepared(now: Now) -> None:
 def not_charging(now: Now, deadline: Deadline) -> Iterator[Hit]:
     number, since = deadline.place.connector, deadline.data
     transaction, last = running(now, number), lines(now).last(number)
-    if transaction is None or last is None or last.name not in IDLE or unseen_since(now, since) or unsettled(now):
+    if transaction is None or last is None or last.name not in IDLE or unseen_since(now, since) or held_up(now):
         return
     if now.time - last.time < now.bounds.start_s or (last.name == "Available" and last.time > transaction.start_time):
         return  # too young, or for status-available-during-tx
@@ -112,7 +112,7 @@ def available(now: Now) -> None:
 
 def not_stopped(now: Now, deadline: Deadline) -> Iterator[Hit]:
     transaction, since = deadline.data
-    if not transaction.open or unsettled(now) or unseen_since(now, since):
+    if not transaction.open or held_up(now) or unseen_since(now, since):
         return
     refused, wait_s = transaction.status not in (None, "Accepted"), 2 * now.bounds.stop_s
     yield now.hit(f"Available, and the connector's transaction has not been stopped within {wait_s:g} s", "/status",
@@ -132,7 +132,7 @@ def finishing(now: Now) -> None:
 
 def not_finished(now: Now, deadline: Deadline) -> Iterator[Hit]:
     transaction: Transaction = deadline.data
-    if transaction.open and not unsettled(now) and whole_since(now, transaction.last_time):
+    if transaction.open and not held_up(now) and whole_since(now, transaction.last_time):
         yield now.hit(f"Finishing, and no StopTransaction within {now.bounds.stop_s:g} s", "/status", seen="Finishing",
                       expected="StopTransaction", place=deadline.place, transaction=transaction.id,
                       also=[transaction.last])  # fmt: skip
@@ -209,7 +209,7 @@ def _await_transaction(now: Now, number: int) -> Iterator[Hit] | None:
 def still_preparing(now: Now, deadline: Deadline) -> Iterator[Hit]:
     number, timeout_s, since = deadline.data
     last = lines(now).last(number)
-    if last is None or last.name != "Preparing" or unseen_since(now, since) or unsettled(now):
+    if last is None or last.name != "Preparing" or unseen_since(now, since) or held_up(now):
         return
     yield now.hit(f"Still Preparing, without a transaction, {now.bounds.status_s:g} s after ConnectionTimeOut "
                   f"({timeout_s} s)", "/status", seen="Preparing", expected="Available or Finishing", frame=last.ref,

@@ -193,6 +193,18 @@ def unsettled(now: Now) -> bool:
     return draining or any(one.overtaken is None for one in book.waiting.values())
 
 
+def held_up(now: Now) -> bool:
+    """Whether messages about transactions may be waiting in the queue: behind one that has failed or is not answered in
+    time, or after a time offline, or since the station is not accepted."""
+    if now.session.registration.status not in (None, "Accepted"):
+        return True
+    book, slow_s = now.session.book(Queue), now.bounds.answer_warn_s
+    if book.old is not None and now.time - book.old < now.bounds.stop_s:
+        return True
+    return any(one.overtaken is None and (one.failure is not None or now.time - one.time >= slow_s)
+               for one in book.waiting.values())
+
+
 def _attempts(now: Now) -> int | None:
     return now.session.settings.integer("TransactionMessageAttempts")
 
