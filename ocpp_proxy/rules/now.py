@@ -74,7 +74,7 @@ class Now(Occasion):
         self.retry = False  # the same Call once more, with the same message id
         self.schema_errors: tuple[SchemaError, ...] = ()  # of the frame's payload
         self.unmet: Mapping[BoundRule, str] = _NOTHING  # why rules could not judge
-        self._read: dict[Any, Any] | None = None
+        self._read: dict[Any, Any] = {}
 
     # What is wrong
 
@@ -114,14 +114,10 @@ class Now(Occasion):
     def once(self, read: Callable[[Now], Read]) -> Read:
         """What this function reads out of the occasion; asked once, however many rules want it. It must not depend on
         books that change while the occasion is judged: those kept by `learn` functions do so after all rules."""
-        found = self._read
-        if found is None:
-            found = self._read = {}
-        try:
-            return found[read]  # type: ignore[no-any-return]
-        except KeyError:
-            made = found[read] = read(self)
-            return made
+        found = self._read.get(read, _KEEP)
+        if found is _KEEP:
+            found = self._read[read] = read(self)
+        return found  # type: ignore[no-any-return]
 
     def caller(self) -> Sender:
         """Who made the Call of this exchange: "proxy" where it was injected."""
