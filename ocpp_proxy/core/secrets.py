@@ -17,10 +17,11 @@ from urllib.parse import unquote
 Form: TypeAlias = Literal["text", "hex", "bytes"]
 
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
-_SECRET_NAME = re.compile(
-    r"authorizationkey|authkey|passw|passphrase|passcode|pwd|secret|privatekey|apikey|accesskey|sharedkey|psk|vpnkey"
-    r"|wpakey|wifikey|simpin|pincode|credential|(?<!id)token(?!type|id)"
-)
+_SECRET_WORDS = (
+    "authorizationkey", "authkey", "passw", "passphrase", "passcode", "pwd", "secret", "privatekey", "apikey",
+    "accesskey", "sharedkey", "psk", "vpnkey", "wpakey", "wifikey", "simpin", "pincode", "credential",
+)  # fmt: skip
+_TOKEN = re.compile(r"(?<!id)token(?!type|id)")
 _NAME_LENGTH_MAX = 200
 
 # Also secret as the name of a query parameter, where it is too common a word elsewhere.
@@ -43,12 +44,15 @@ _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){8,}")
 def is_secret_name(name: str) -> bool:
     """Whether a field, variable, configuration key or header of this name holds a secret; case and separators are
     ignored."""
-    return len(name) <= _NAME_LENGTH_MAX and _SECRET_NAME.search(_SEPARATORS.sub("", name.lower())) is not None
+    return len(name) <= _NAME_LENGTH_MAX and names_secret(name)
 
 
 def names_secret(text: str) -> bool:
     """Whether the name of a secret occurs anywhere in the text, private keys included."""
-    return _SECRET_NAME.search(_SEPARATORS.sub("", text.lower())) is not None
+    plain = text.lower()
+    if not (plain.isascii() and plain.isalnum()):
+        plain = _SEPARATORS.sub("", plain)
+    return any(word in plain for word in _SECRET_WORDS) or ("token" in plain and _TOKEN.search(plain) is not None)
 
 
 def is_secret_parameter(name: str) -> bool:
