@@ -52,6 +52,7 @@ class Deadline:
 
 Check: TypeAlias = "Callable[[Now], Iterable[Hit] | None]"
 Overdue: TypeAlias = "Callable[[Now, Deadline], Iterable[Hit] | None]"
+Until: TypeAlias = "Callable[[Session, Deadline], float]"
 
 
 class Now(Occasion):
@@ -138,15 +139,16 @@ class Now(Occasion):
 
     def later(
         self, seconds: float, then: Overdue, *, key: Hashable = None, data: Any = None, across: bool = False,
-        place: Place | None = None,
+        place: Place | None = None, until: Until | None = None,
     ) -> None:  # fmt: skip
         """Ask `then` in so many seconds, unless `cancel` comes first, or the connection ends (but with `across`).
 
         `key`: which of this rule's deadlines for this station; one of the same key is replaced. What this program
         itself holds up meanwhile is added to the time. A station has no more than DEADLINES_MAX of them: what is
-        beyond that is not asked.
+        beyond that is not asked. `until`: what happens meanwhile may put it off, and this says until when, on the clock
+        of `time`; it is asked only when the time has come.
         """
-        self.timers.set(self, seconds, then, key, data, across, place or place_of(self))
+        self.timers.set(self, seconds, then, key, data, across, place or place_of(self), until)
 
     def cancel(self, key: Hashable = None) -> bool:
         """What was expected has come; whether it was expected."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.session import Session
-from ocpp_proxy.rules.now import Deadline, Now, Overdue
+from ocpp_proxy.rules.now import Deadline, Now, Overdue, Until
 from ocpp_proxy.rules.place import Place
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ SHORTEST_S = 0.001  # one that sets itself anew makes headway
 
 
 class Timer:
-    """`connection`: it ends with this one, None if with none; `held_s`: how long this program had kept the station's
-    frames waiting when it was set."""
+    """`connection`: it ends with this one, None if with none; `until`: says until when it has been put off; `held_s`:
+    how long this program had kept the station's frames waiting when it was set."""
 
-    __slots__ = ("bound", "connection", "deadline", "due", "held_s", "key", "session", "then", "version")
+    __slots__ = ("bound", "connection", "deadline", "due", "held_s", "key", "session", "then", "until", "version")
 
     def __init__(
         self, bound: BoundRule, session: Session, version: Version, due: float, then: Overdue, deadline: Deadline,
-        key: Hashable, connection: str | None,
+        key: Hashable, connection: str | None, until: Until | None,
     ) -> None:  # fmt: skip
         self.bound = bound
         self.session = session
@@ -42,6 +42,7 @@ class Timer:
         self.deadline = deadline
         self.key = key
         self.connection = connection
+        self.until = until
         self.held_s = session.held_s
 
 
@@ -54,8 +55,9 @@ class Timers:
         self._dead = 0
 
     def set(
-        self, now: Now, seconds: float, then: Overdue, key: Hashable, data: Any, across: bool, place: Place
-    ) -> None:
+        self, now: Now, seconds: float, then: Overdue, key: Hashable, data: Any, across: bool, place: Place,
+        until: Until | None = None,
+    ) -> None:  # fmt: skip
         session, full_key = now.session, (now.rule.rule.id, key)
         running = session.timers
         if running is None:
@@ -65,7 +67,7 @@ class Timers:
             return
         connection = None if across or now.link is None else now.link.connection
         due = now.time + max(seconds, SHORTEST_S)
-        timer = Timer(now.rule, session, now.version, due, then, Deadline(place, data), key, connection)
+        timer = Timer(now.rule, session, now.version, due, then, Deadline(place, data), key, connection, until)
         running[full_key] = timer
         self._push(timer)
 
@@ -97,6 +99,10 @@ class Timers:
             if held_s > 0:  # our own doing: it counts against nobody
                 timer.due += held_s
                 timer.held_s += held_s
+                self._push(timer)
+                continue
+            if timer.until is not None and (due := timer.until(timer.session, timer.deadline)) > timer.due + SHORTEST_S:
+                timer.due = due
                 self._push(timer)
                 continue
             running = timer.session.timers

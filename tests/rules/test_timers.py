@@ -46,6 +46,16 @@ def test_they_run_out_in_order_and_once(clock):
     assert clock.due(99) == [(30, "c")]
 
 
+def test_one_that_was_put_off_meanwhile_runs_out_later(clock):
+    heard = [0]
+    clock.set(0, 10, "a", key="k", until=lambda session, deadline: heard[0] + 10)
+    heard[0] = 7
+    assert clock.due(12) == []
+    assert clock.due(17) == [(17, "a")]
+    clock.set(20, 10, "b", key="k", until=lambda session, deadline: 5)
+    assert clock.due(30) == [(30, "b")]
+
+
 def test_one_that_is_cancelled_or_set_anew_does_not(clock):
     clock.set(0, 10, "a", key="k")
     clock.set(5, 10, "b", key="k")

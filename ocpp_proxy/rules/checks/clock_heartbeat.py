@@ -13,14 +13,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ocpp_proxy.core.frame import Call, CallResult
+from ocpp_proxy.core.frame import Call, CallResult, Version
 from ocpp_proxy.core.occasion import FrameRef, Occasion
 from ocpp_proxy.core.payload import folded, integer, member, numeral, objects, text
+from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.links import Link
 from ocpp_proxy.core.station.settings import variable_name
 from ocpp_proxy.rules.checks import boot16_book as boots
 from ocpp_proxy.rules.now import Deadline, Hit, Now
 from ocpp_proxy.rules.occasions import CLOSED, OPENED, answer, call, check, learn
+from ocpp_proxy.rules.wishes import Bounds
 
 KEY_16 = "HeartbeatInterval"
 KEY_2X = "OCPPCommCtrlr.HeartbeatInterval"
@@ -86,7 +88,11 @@ def _seconds(value: str | None) -> float:
 def interval(now: Now) -> float | None:
     """How long the station may be inactive: as set last or as it says itself, whichever is longer; None where neither
     is known. To be asked for with `now.once`."""
-    read, set_s = now.session.settings.integer(key_of(now)), now.session.book(Beat).set_s
+    return _interval(now.session, now.version)
+
+
+def _interval(session: Session, version: Version | None) -> float | None:
+    read, set_s = session.settings.integer(KEY_16 if version == "1.6" else KEY_2X), session.book(Beat).set_s
     longest = max(read or 0, set_s or 0)
     return float(longest) if longest > 0 else None
 
@@ -156,9 +162,15 @@ def left(now: Now) -> None:
 
 
 def _watch(now: Now, interval_s: float) -> None:
-    now.later(_patience_s(now, interval_s), silent, key=now.connection)
+    now.later(_patience_s(now.bounds, interval_s), silent, key=now.connection, data=now.bounds, until=_still_heard)
     if now.expected(now.connection) is not None:  # a station has so many deadlines and no more
         now.session.book(Beat).watched.add(now.connection)
+
+
+def _still_heard(session: Session, deadline: Deadline) -> float:
+    """Until when the station may be silent, by when it was last heard of."""
+    link, known_s = session.links.open.get(deadline.place.connection), _interval(session, session.version)
+    return _heard(link) + _patience_s(deadline.data, known_s) if link is not None and known_s is not None else 0.0
 
 
 def silent(now: Now, deadline: Deadline) -> Iterator[Hit]:
@@ -166,14 +178,10 @@ def silent(now: Now, deadline: Deadline) -> Iterator[Hit]:
     if link is None or known_s is None:
         beat.watched.discard(now.connection)
         return
-    patience_s, since = _patience_s(now, known_s), _heard(link)
-    left_s = since + patience_s - now.time
-    if left_s > 0.001:
-        now.later(left_s, silent, key=now.connection, place=deadline.place)
-        return
+    patience_s, since = _patience_s(now.bounds, known_s), _heard(link)
     told = beat.silence == since or not link.whole
     if not told and (_waits(link) or now.session.registration.status in ("Pending", "Rejected")):
-        now.later(patience_s, silent, key=now.connection, place=deadline.place)
+        now.later(patience_s, silent, key=now.connection, data=now.bounds, until=_still_heard, place=deadline.place)
         return
     beat.watched.discard(now.connection)
     if not told:
@@ -185,8 +193,8 @@ def silent(now: Now, deadline: Deadline) -> Iterator[Hit]:
                       place=place, frame=now.ref, by="station", case="pings" if alive else None)
 
 
-def _patience_s(now: Now, interval_s: float) -> float:
-    return SHARE * interval_s + max(SLACK_S, now.bounds.interval_s)
+def _patience_s(bounds: Bounds, interval_s: float) -> float:
+    return SHARE * interval_s + max(SLACK_S, bounds.interval_s)
 
 
 def _heard(link: Link) -> float:

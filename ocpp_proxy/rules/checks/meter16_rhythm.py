@@ -50,11 +50,12 @@ class Rhythm:
 
 @dataclass(slots=True)
 class Watch:
-    """Where and when the last periodic values were, after which the next are awaited. `held_s`: how long this program
-    had kept the station's frames waiting."""
+    """Where and when the last periodic values were, after which the next are awaited for so long. `held_s`: how long
+    this program had kept the station's frames waiting."""
 
     ref: FrameRef
     interval_s: int
+    patience_s: float
     connector: int | None = None
     time: float = 0.0
     held_s: float = 0.0

@@ -13,6 +13,7 @@ from dataclasses import replace
 from math import inf
 
 from ocpp_proxy.core.payload import integer, moment_us
+from ocpp_proxy.core.session import Session
 from ocpp_proxy.core.station.transactions import Transaction
 from ocpp_proxy.rules.checks.meter16_rhythm import (
     ALIGNED,
@@ -43,7 +44,6 @@ from ocpp_proxy.rules.place import connector_in
 
 CLOCK = "Sample.Clock"
 SETTLED_S = 60.0  # so long after a change of configuration, values may be of the time before
-SOON_S = 0.001    # what is due so soon is due
 
 
 # How often
@@ -122,8 +122,9 @@ def _await_more(now: Now, owner: Owner, interval_s: int) -> None:
     book = now.session.book(Rhythms).watched
     watch = book.get(owner)
     if watch is None or watch.ref.connection != now.connection or watch.interval_s != interval_s:
-        now.later(_patience_s(now, interval_s), nothing_more, key=owner, data=owner)
-        watch = book[owner] = Watch(now.ref, interval_s)
+        patience_s = _patience_s(now, interval_s)
+        now.later(patience_s, nothing_more, key=owner, data=owner, until=_next_due)
+        watch = book[owner] = Watch(now.ref, interval_s, patience_s)
         if len(book) > RHYTHMS_KEPT:
             del book[next(iter(book))]
     watch.ref, watch.time, watch.held_s = now.ref, now.time, now.session.held_s
@@ -139,15 +140,15 @@ def ended(now: Now) -> None:
         now.cancel(owner)
 
 
+def _next_due(session: Session, deadline: Deadline) -> float:
+    watch = session.book(Rhythms).watched.get(deadline.data)
+    return watch.time + watch.patience_s + session.held_s - watch.held_s if watch is not None else 0.0
+
+
 def nothing_more(now: Now, deadline: Deadline) -> Iterator[Hit]:
     owner: Owner = deadline.data
     watch = now.session.book(Rhythms).watched.pop(owner, None)
     if watch is None:
-        return
-    rest_s = watch.time + _patience_s(now, watch.interval_s) + now.session.held_s - watch.held_s - now.time
-    if rest_s > SOON_S:
-        now.later(rest_s, nothing_more, key=owner, data=owner, place=deadline.place)
-        now.session.book(Rhythms).watched[owner] = watch
         return
     transaction = _running(now, owner, watch.connector)
     if transaction is None or _excused(now, watch.time):
