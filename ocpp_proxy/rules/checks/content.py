@@ -163,7 +163,7 @@ _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 def meter_value(now: Now) -> Iterator[Hit] | None:
     raw = now.frame.raw if now.frame is not None else b""
     plain = raw.isascii() and b"\\" not in raw  # digits of other scripts are numbers too, but not to JSON
-    if plain and all(reading.numeric for reading in readings(now)):
+    if plain and all(reading.numeric for reading in now.once(readings)):
         return None
     return _no_numbers(now)
 

@@ -34,7 +34,7 @@ CARRIERS = call("MeterValues", "StopTransaction")
 
 def suspects(now: Now) -> frozenset[str]:
     """The rules about forms that may have something to say of the message. (To be asked by `now.once`.)"""
-    found = [_suspects(reading.layout) for reading in readings(now)]
+    found = [_suspects(reading.layout) for reading in now.once(readings)]
     return found[0] if len(found) == 1 else frozenset().union(*found)
 
 
@@ -194,7 +194,7 @@ def _parts_at(layout: Layout, place: tuple[str, str]) -> Parts | None:
 
 @check("mv-phase-sum", CARRIERS)
 def phase_sum(now: Now) -> list[Hit] | None:
-    hits = [hit for reading in readings(now) for parts in _parts(reading.layout)
+    hits = [hit for reading in now.once(readings) for parts in _parts(reading.layout)
             if (hit := _differs(now, reading, parts)) is not None]  # fmt: skip
     return hits or None
 
@@ -235,7 +235,7 @@ _OCMF = "OCMF|"
 
 @check("mv-format-signed", CARRIERS)
 def format_signed(now: Now) -> Iterator[Hit] | None:
-    plain = all(reading.numeric and not reading.layout.signed for reading in readings(now))
+    plain = all(reading.numeric and not reading.layout.signed for reading in now.once(readings))
     return None if plain else _signed(now)
 
 

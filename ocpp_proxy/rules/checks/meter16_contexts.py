@@ -68,7 +68,7 @@ def mark(now: Now) -> None:
         return
     known, ref = now.session.book(Marks).known, now.ref
     found = known.pop(number, None)
-    for reading in readings(now):
+    for reading in now.once(readings):
         found = _marked(found, reading, ref)
     if found is not None:
         known[number] = found
@@ -101,7 +101,7 @@ def context(now: Now) -> Iterator[Hit] | None:
 
 def _contexts(now: Now, known: Mark | None) -> Iterator[Hit]:
     said: set[str] = set()
-    for reading in sorted(readings(now), key=lambda one: one.at_us or 0):
+    for reading in sorted(now.once(readings), key=lambda one: one.at_us or 0):
         for message, pointer, other in _misplaced(reading, known):
             if message not in said:
                 said.add(message)
@@ -130,7 +130,7 @@ def _misplaced(reading: Reading, known: Mark | None) -> Iterator[tuple[str, str,
 
 def _end_in_data(now: Now) -> Iterator[Hit]:
     """transactionData by itself: the beginning first and the end last, by their times."""
-    timed = [one for one in readings(now) if one.at_us is not None]
+    timed = [one for one in now.once(readings) if one.at_us is not None]
     ends = [one.at_us for one in timed if END in one.layout.contexts]
     begins = [one.at_us for one in timed if BEGIN in one.layout.contexts]
     for reading in timed:

@@ -80,7 +80,7 @@ def periodic(now: Now) -> tuple[Reading, ...]:
     as well be aligned with the clock are among them."""
     if now.injected or not integer(now.request, "connectorId"):
         return ()
-    found = [one for one in readings(now) if one.at_us is not None and PERIODIC in one.layout.contexts]
+    found = [one for one in now.once(readings) if one.at_us is not None and PERIODIC in one.layout.contexts]
     return tuple(sorted(found, key=lambda one: one.at_us or 0)) if len(found) > 1 else tuple(found)
 
 

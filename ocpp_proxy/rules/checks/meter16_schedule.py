@@ -200,7 +200,7 @@ def aligned(now: Now) -> Iterator[Hit] | None:
 
 
 def _aligned(now: Now) -> Iterator[Hit]:
-    found = [one for one in readings(now) if CLOCK in one.layout.contexts]
+    found = [one for one in now.once(readings) if CLOCK in one.layout.contexts]
     interval_s = now.session.settings.integer(ALIGNED)
     setting, changed = now.session.settings.find(ALIGNED), ALIGNED.casefold() in now.session.book(Rhythms).changed
     if interval_s is None:

@@ -69,7 +69,7 @@ def register_vs_tx(now: Now) -> Iterator[Hit] | None:
 def _is_above(now: Now, meter_start: Number | None) -> bool:
     if meter_start is None:
         return True
-    bases = [reading.bases[at] for reading in readings(now) for at in _imports(reading.layout)]
+    bases = [reading.bases[at] for reading in now.once(readings) for at in _imports(reading.layout)]
     return all(base is None or base >= meter_start for base in bases)
 
 
@@ -79,7 +79,7 @@ def _against_meter(now: Now, owner: Owner, transaction: Transaction | None, *, s
     if stops:
         stop = _meter(member(now.request, "meterStop"), moment_us(now.request, "timestamp"), now.ref)
     where = f"{REGISTER} in {'transactionData' if stops else 'MeterValues'}"
-    for sample in (reading.sample(at) for reading in readings(now) for at in _imports(reading.layout)):
+    for sample in (reading.sample(at) for reading in now.once(readings) for at in _imports(reading.layout)):
         found = _outside(where, sample, start, stop)
         if found is not None:
             yield now.hit(found[0], f"{sample.pointer}/value", expected="between meterStart and meterStop",
@@ -162,7 +162,7 @@ def _which(now: Now, connector: int, named: Transaction | None) -> Iterator[Hit]
 
 def _is_under_way(now: Now, running: Transaction) -> bool:
     """Whether the station knew this transaction's id when the sample was taken, as far as times tell."""
-    taken_us = next((reading.at_us for reading in readings(now)), None)
+    taken_us = next((reading.at_us for reading in now.once(readings)), None)
     if running.id is None or taken_us is None or is_old(now, taken_us) or not whole_since(now, running.last_time):
         return False
     if running.start is None:
@@ -183,7 +183,7 @@ def after_stop(now: Now) -> Iterator[Hit] | None:
 
 
 def _taken_after(now: Now, transaction: Transaction, stopped_us: int) -> Iterator[Hit]:
-    for reading in readings(now):
+    for reading in now.once(readings):
         if reading.at_us is None or not reading.told:
             continue
         slack_us = END_US if all(one.context == END for one in reading.layout.forms) else SLACK_US

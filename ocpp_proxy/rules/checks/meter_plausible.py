@@ -121,7 +121,7 @@ def _range(form: Form) -> tuple[Decimal, Decimal]:
 @check("mv-plausible", call(*METERED))
 def plausible(now: Now) -> Iterator[Hit] | None:
     ratings = now.session.book(Ratings).known if now.version != "1.6" else {}
-    for reading in readings(now):
+    for reading in now.once(readings):
         for at, least, most in _ranges(reading.layout):
             value = reading.bases[at]
             if value is not None and (ratings or not least <= value <= most):

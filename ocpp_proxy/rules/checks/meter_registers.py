@@ -89,7 +89,7 @@ def levels(now: Now) -> list[tuple[Level, Reading, int]]:
     """Of the registers in the message, in the order of their times, each with where it is told. (To be asked by
     `now.once`.)"""
     found, ref = [], now.ref
-    for reading in readings(now):
+    for reading in now.once(readings):
         at_us = reading.at_us
         for at in reading.layout.registers if at_us is not None else ():
             value, base = reading.values[at], reading.bases[at]

@@ -125,22 +125,18 @@ class Reading(NamedTuple):
         return f"{self.pointer}/sampledValue/{self.told[at][0]}"
 
 
-def readings(now: Now) -> tuple[Reading, ...]:
-    """Those of the message, in its order."""
-    return now.once(_read)
-
-
 def contexts(now: Now) -> frozenset[str]:
     """All that the message's values were taken for. (To be asked by `now.once`.)"""
-    found = [reading.layout.contexts for reading in readings(now)]
+    found = [reading.layout.contexts for reading in now.once(readings)]
     return found[0] if len(found) == 1 else frozenset().union(*found)
 
 
 def samples(now: Now) -> Iterator[Sample]:
-    return (sample for reading in readings(now) for sample in reading.samples)
+    return (sample for reading in now.once(readings) for sample in reading.samples)
 
 
-def _read(now: Now) -> tuple[Reading, ...]:
+def readings(now: Now) -> tuple[Reading, ...]:
+    """Those of the message, in its order. (To be asked by `now.once`.)"""
     name = "transactionData" if now.action == "StopTransaction" else "meterValue"
     form_in = _form_16 if now.version == "1.6" else _form_2x
     return tuple([_reading(value, f"/{name}/{place}", form_in)

@@ -198,7 +198,7 @@ def _metered(now: Now) -> tuple[Transaction, Reading] | None:
         transaction = book.on(integer(now.request, "connectorId" if now.version == "1.6" else "evseId"))
     if transaction is None or not transaction.open:
         return None
-    timed = [one for one in readings(now) if one.at_us is not None]
+    timed = [one for one in now.once(readings) if one.at_us is not None]
     if len(timed) < 2:
         return (transaction, timed[0]) if timed else None
     return transaction, max(timed, key=lambda one: one.at_us or 0)

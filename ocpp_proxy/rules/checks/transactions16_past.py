@@ -82,7 +82,7 @@ def own_time(now: Now) -> int | None:
     at_us = moment_us(now.request, "timestamp")
     if at_us is not None or now.action != "MeterValues":
         return at_us
-    values = readings(now)
+    values = now.once(readings)
     if len(values) == 1:
         return values[0].at_us
     return max((one.at_us for one in values if one.at_us is not None), default=None)

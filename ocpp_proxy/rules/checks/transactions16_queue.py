@@ -108,7 +108,7 @@ def key_of(now: Now) -> Hashable:
         return action, hash(now.exchange.call.raw.partition(b"{")[2]) if now.exchange is not None else None
     place, transaction = integer(request, "connectorId"), integer(request, "transactionId")
     if action == "MeterValues":
-        return action, at_us, place, transaction, len(readings(now))
+        return action, at_us, place, transaction, len(now.once(readings))
     meter = number(request, "meterStart"), number(request, "meterStop")
     return action, at_us, place, transaction, folded(request, "idTag"), *meter
 

@@ -204,7 +204,7 @@ def told_status(now: Now) -> None:
 
 @learn(call("MeterValues"), versions=IN_16)
 def told_power(now: Now) -> None:
-    powers = [power for one in readings(now) for at in _powers(one.layout) if (power := one.bases[at]) is not None]
+    powers = [power for one in now.once(readings) for at in _powers(one.layout) if (power := one.bases[at]) is not None]
     one = now.once(named) if powers else None
     if one is not None:
         book = now.session.book(Loads).most_w
