@@ -66,7 +66,10 @@ class Hit(NamedTuple):
 class CompiledCheck:
     """One check, ready to run on the parts of an exchange."""
 
-    __slots__ = ("_case", "_expected", "_index", "_message", "_other", "_part", "_pointer", "_test", "_tokens", "_when")
+    __slots__ = (
+        "_case", "_expected", "_index", "_message", "_other", "_part", "_pointer", "_several", "_test", "_tokens",
+        "_when",
+    )  # fmt: skip
 
     def __init__(self, check: Check, message: str) -> None:
         expectation = check.expectation
@@ -74,6 +77,7 @@ class CompiledCheck:
         self._index = PARTS.index(expectation.part)
         self._pointer = expectation.field
         self._tokens = tokens_of(expectation.field)
+        self._several = WILDCARD in self._tokens
         self._other = comparison(expectation.operator, expectation.argument)
         self._test = OPERATORS[expectation.operator][0](expectation.argument)
         self._expected = in_words(expectation.operator, expectation.argument)
@@ -87,15 +91,17 @@ class CompiledCheck:
         part = parts[self._index]
         if part is ABSENT:
             return ()
-        if WILDCARD not in self._tokens:
+        if not self._several:
             value = lookup(part, self._tokens)
             return (self._hit(self._pointer, value),) if self._wrong(value, parts) else ()
         return [self._hit(pointer, value) for pointer, value in lookup_all(part, self._tokens)
                 if self._wrong(value, parts)]
 
     def _wrong(self, value: Any, parts: Parts) -> bool:
-        sound = self._test(value) if self._other is None else self._other(value, parts)
-        return not sound and all(condition(parts) for condition in self._when)
+        wrong = not (self._test(value) if self._other is None else self._other(value, parts))
+        for holds in self._when:
+            wrong = wrong and holds(parts)
+        return wrong
 
     def _hit(self, pointer: str, value: Any) -> Hit:
         seen = None if value is ABSENT else value

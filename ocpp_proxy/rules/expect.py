@@ -166,7 +166,7 @@ def condition(expectation: Expectation, *, demanding: bool = False) -> Callable[
     index, tokens = PARTS.index(expectation.part), tokens_of(expectation.field)
     other = comparison(expectation.operator, expectation.argument)
     test = OPERATORS[expectation.operator][0](expectation.argument)
-    may_lack = not demanding or expectation.operator == "absent"
+    may_lack, several = not demanding or expectation.operator == "absent", WILDCARD in tokens
 
     def meets(value: Any, parts: tuple[Any, Any, Any]) -> bool:
         if value is ABSENT and not may_lack:
@@ -177,7 +177,7 @@ def condition(expectation: Expectation, *, demanding: bool = False) -> Callable[
         part = parts[index]
         if part is ABSENT:
             return False
-        if WILDCARD in tokens:  # one of them is enough
+        if several:  # one of them is enough
             return any(meets(value, parts) for _, value in lookup_all(part, tokens))
         return meets(lookup(part, tokens), parts)
 
