@@ -45,7 +45,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
+    """`beyond`: the rules that answer for none of the rows."""
+
     sections: tuple[Section, ...]
+    beyond: tuple[Rule, ...]
 
     def rows(self) -> Iterator[Row]:
         return (row for section in self.sections for row in section.rows)
@@ -61,16 +64,18 @@ def load_catalogue(rules: Iterable[Rule]) -> Catalogue:
     path = bundled_folder() / CATALOGUE
     document = parse(path.read_text(encoding="utf-8"), str(path)).value
     claims: dict[str, list[str]] = {}
+    rules = tuple(rules)
     known = {row for section in document["sections"] for row in section["rows"]}
     for rule in rules:
         for row in dict.fromkeys((*((rule.id,) if rule.id in known else ()), *rule.catalogue)):
             if row not in known:
-                raise BadInput(f"rule {rule.id} answers for {row}, which is no row of the catalogue", str(path))
+                raise BadInput(f"rule {rule.id} answers for {row}, which is no row of the catalogue", rule.source)
             claims.setdefault(row, []).append(rule.id)
     reasons = document["not_observable"]
+    answering = {rule_id for ids in claims.values() for rule_id in ids}
     return Catalogue(tuple(
         Section(entry["section"], entry["title"], tuple(
             Row(row, tuple(sorted(claims.get(row, ()))), reasons.get(row)) for row in entry["rows"]
         ))
         for entry in document["sections"]
-    ))  # fmt: skip
+    ), tuple(rule for rule in rules if rule.id not in answering))  # fmt: skip
