@@ -83,7 +83,7 @@ def test_explain_tells_what_why_cause_remedy_clause_and_an_example(run):
     assert places == sorted(places)
     assert "OCPP 1.6 edition 2, 5.17 (may)" in out
     assert "On unless --profile none." in out
-    assert "Error on the conformance axis where the station" in out
+    assert "Error on the conformance axis where the station" in " ".join(out.split())
     assert '  station: [3,"t1",{"status":"NotImplemented"}]' in out
     assert all(len(line) <= 80 for line in out.splitlines())
 

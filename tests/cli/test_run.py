@@ -20,8 +20,13 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 BOOT = '[2,"1","BootNotification",{"chargePointVendor":"V","chargePointModel":"M"}]'
-NOW = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-ACCEPTED = f'[3,"1",{{"status":"Accepted","currentTime":"{NOW}","interval":300}}]'
+ACCEPTED = '"status":"Accepted"'
+
+
+def accepted() -> str:
+    """The answer to BOOT, with the time that it is."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f'[3,"1",{{{ACCEPTED},"currentTime":"{time}","interval":300}}]'
 
 
 @dataclass
@@ -70,17 +75,17 @@ async def csms() -> AsyncIterator[str]:
     async def answer(connection: ServerConnection) -> None:
         async for message in connection:
             assert message == BOOT
-            await connection.send(ACCEPTED)
+            await connection.send(accepted())
 
     async with serve(answer, "127.0.0.1", 0, subprotocols=["ocpp1.6"]) as server:
         host, port = server.sockets[0].getsockname()[:2]
         yield f"ws://{host}:{port}/ocpp"
 
 
-async def boot(url: str) -> str | bytes:
+async def boot(url: str) -> str:
     async with connect(f"{url}/CP1", subprotocols=["ocpp1.6"], proxy=None) as station:
         await station.send(BOOT)
-        return await station.recv()
+        return str(await station.recv())
 
 
 def ocpp_proxy(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -96,7 +101,7 @@ def test_ready_line_and_file_say_where_it_listens_and_records(tmp_path: Path) ->
             assert not url.endswith(":0")
             assert proxy.ready == {"listen": url, "control": None, "token_file": None, "capture": "x.db",
                                    "view": "quiet", "pid": proxy.process.pid}
-            assert await boot(url) == ACCEPTED
+            assert ACCEPTED in await boot(url)
             assert await proxy.end(signal.SIGTERM) == 0
             assert proxy.out == ""
             assert sorted(file.name for file in tmp_path.iterdir()) == ["ready.json", "x.db"]
@@ -111,7 +116,7 @@ def test_ctrl_c_ends_with_a_summary_and_everything_saved(tmp_path: Path) -> None
             connect(f"{proxy.ready['listen']}/CP1", subprotocols=["ocpp1.6"], proxy=None, compression=None) as station,
         ):
             await station.send(BOOT)
-            assert await station.recv() == ACCEPTED
+            assert ACCEPTED in str(await station.recv())
             code = await proxy.end(signal.SIGINT)
             await station.wait_closed()
             assert (station.close_code, code) == (1001, 130)
