@@ -475,6 +475,9 @@ class Pipeline:
         link.session.version = guess or FALLBACK
         link.judge = self._judges[link.session.version]
         link.waiting = None
+        opened = link.state.opened
+        if opened is not None and opened.subprotocol is not None:
+            how += f"; for its subprotocol {opened.subprotocol[:UNREADABLE_KEPT]} there are no rules and schemas here"
         self._note(link.correlator.connection, f"OCPP {link.session.version} was {how}")
         for seen in waiting:
             self._judged(link.judge, link, seen, events)

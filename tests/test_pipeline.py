@@ -784,6 +784,16 @@ def raised(events):
     return [event.finding.rule for event in events if isinstance(event, FindingRaised)]
 
 
+def test_a_version_without_rules_is_told_of():
+    wire = Wire()
+    wire.open(subprotocol="ocpp1.5")
+    wire.station(2, "1", "Heartbeat", {})
+    wire.pipeline.finish()
+    told = [note.message for note in wire.pipeline.notes]
+    assert told == ["OCPP 1.6 was guessed from the frames; for its subprotocol ocpp1.5 there are no rules and schemas "
+                    "here"]
+
+
 def test_a_deadline_runs_out_before_the_record_that_comes_after_it(strict):
     strict.station(2, "1", "Heartbeat", {})
     strict.at_us += 40 * SECOND
