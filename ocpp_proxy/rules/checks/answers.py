@@ -42,7 +42,7 @@ def _slow(now: Now) -> Iterator[Hit]:
                       f" {_action(now)}", connector=None, transaction=None)
 
 
-@check("frame-error-masks-data", answer(*DATA))
+@check("frame-error-masks-data", answer("StartTransaction", "StopTransaction", "MeterValues"))
 def error_masks_data(now: Now) -> Iterator[Hit] | None:
     return _masking_data(now) if now.error is not None else None
 
@@ -53,7 +53,7 @@ def _masking_data(now: Now) -> Iterator[Hit]:
         return
     if frame.code != NOT_THE_CONTENT and not _unregistered(now, frame.code):
         code = frame.code if frame.code in ERROR_CODES[now.version] else None  # others name whatever they like
-        yield now.hit(f"{now.action} was answered with CALLERROR {code or 'of another code'}", "/code", seen=code,
+        yield now.hit(f"{now.action} was answered with CALLERROR {code or 'of a code that OCPP does not have'}", "/code", seen=code,
                       expected="a CALLRESULT", connector=None, transaction=None)
 
 
