@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ocpp_proxy.core.event import ConnectionClosed, ConnectionOpened, Event, FindingRaised, FrameSeen, GapSeen
@@ -25,15 +26,15 @@ from ocpp_proxy.core.record import Closed, Entry, FrameRecord, Gap, Opened, Reco
 from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.core.session import Session, Sessions
 from ocpp_proxy.core.station.links import Link
-from ocpp_proxy.core.vocabulary import VERSIONS, guess_version, version_of_subprotocol
+from ocpp_proxy.core.vocabulary import OTHER_SUBPROTOCOLS, VERSIONS, guess_version, version_of_subprotocol
 from ocpp_proxy.rules.book import FindingBook, Found
 from ocpp_proxy.rules.bound import SHOWN
 from ocpp_proxy.rules.engine import EVERYTHING, Engine
 from ocpp_proxy.rules.judge import SEND_ANSWERED, Judge, OnMistake, Seen
-from ocpp_proxy.rules.model import Need
+from ocpp_proxy.rules.model import Need, Rule
 from ocpp_proxy.rules.now import Now
 from ocpp_proxy.rules.occasions import ANY
-from ocpp_proxy.rules.ruleset import RuleSet
+from ocpp_proxy.rules.ruleset import RuleSet, holds_for_all_versions
 from ocpp_proxy.rules.timers import Timer, Timers
 
 GUESS_FROM = 20  # frames of a connection without a version that are looked at before it is guessed
@@ -97,7 +98,6 @@ class Pipeline:
         rules.check_site(site)
         if time_scale != 1:
             has -= {"wall-clock"}
-        engine = Engine(rules.active(), site, has)
         self.rules = rules
         self._has = has
         self._scale = time_scale
@@ -106,10 +106,10 @@ class Pipeline:
         self._forget_closed = forget_closed
         self._timers = Timers()
         wishes = replace(rules.wishes, bounds=rules.wishes.bounds.scaled(time_scale))
-        self._judges = {
-            version: Judge(version, engine.index(version), schemas, self._timers, wishes, on_mistake)
-            for version in VERSIONS
-        }
+        self._make = partial(Judge, schemas=schemas, timers=self._timers, wishes=wishes, on_mistake=on_mistake)
+        self._judges = self._judges_by(rules.active())
+        # For connections of other versions, by the one whose framing they share; made when there is such a connection.
+        self._others: dict[Version, Judge] = {}
         # Calls without an answer, in the order in which they should have one: when that is, what of it was held up.
         self._awaited: dict[int, tuple[float, float, Exchange]] = {}
         self._answer_s = wishes.bounds.answer_fail_s - ROUNDING_S
@@ -120,6 +120,10 @@ class Pipeline:
         self._latest: Instant | None = None
         self._time = 0.0  # seconds of the records' clock, scaled
         self.notes: list[Note] = []
+
+    def _judges_by(self, rules: Iterable[Rule]) -> dict[Version, Judge]:
+        engine = Engine(rules, self._site, self._has)
+        return {version: self._make(version, engine.index(version)) for version in VERSIONS}
 
     def feed(self, record: Record, frame: Frame | None = None) -> list[Event]:
         """The events of a record, FrameSeen before what is found in it. `frame`: what was read from the record's data
@@ -162,7 +166,7 @@ class Pipeline:
 
     def skipped(self) -> list[dict[str, str]]:
         """The rules that nothing was judged by, and why, by id."""
-        judges = self._judges.values()
+        judges = [*self._judges.values(), *self._others.values()]
         met = set().union(*(judge.met for judge in judges))
         unmet = {rule: reason for judge in judges for rule, reason in judge.unmet.items()}
         return [{"rule": rule.id, "reason": reason} for rule in self.rules.all
@@ -241,7 +245,10 @@ class Pipeline:
         state = Link(record.connection, record, self._time, whole=True) if made else None
         now = Now(session, judge.version, record.connection, self._time, record.at, link=state, record=record)
         if state is not None:
-            self._links[record.connection] = self._link(state, session, version, from_the_start=True)
+            link = self._link(state, session, version, from_the_start=True)
+            self._links[record.connection] = link
+            if version is None and record.subprotocol is not None:
+                self._judge_framing(link, record.subprotocol)
         found = judge.hear(now, "handshake", ANY, None)
         if state is not None:
             found = [*found, *judge.hear(now, "opened", ANY, None)]
@@ -390,6 +397,16 @@ class Pipeline:
         judge = self._judges[version] if version is not None else None
         return _Link(state, session, judge, from_the_start)
 
+    def _judge_framing(self, link: _Link, subprotocol: str) -> None:
+        """No more than that can be said of a version without schemas and rules, where the subprotocol is of one."""
+        alike = OTHER_SUBPROTOCOLS.get(subprotocol)
+        if alike is None:
+            return
+        self._others = self._others or self._judges_by(filter(holds_for_all_versions, self.rules.active()))
+        link.session.version, link.judge = alike, self._others[alike]
+        self._note(link.correlator.connection, f"{subprotocol} has no schemas and rules here: only frames and the "
+                   "connection were judged, unless --ocpp-version says what else to judge by")
+
     def _join(self, connection: str) -> _Link:
         """A connection whose beginning is not in the capture."""
         state = Link(connection, None, self._time, whole=False)
@@ -475,9 +492,6 @@ class Pipeline:
         link.session.version = guess or FALLBACK
         link.judge = self._judges[link.session.version]
         link.waiting = None
-        opened = link.state.opened
-        if opened is not None and opened.subprotocol is not None:
-            how += f"; for its subprotocol {opened.subprotocol[:UNREADABLE_KEPT]} there are no rules and schemas here"
         self._note(link.correlator.connection, f"OCPP {link.session.version} was {how}")
         for seen in waiting:
             self._judged(link.judge, link, seen, events)

@@ -784,14 +784,26 @@ def raised(events):
     return [event.finding.rule for event in events if isinstance(event, FindingRaised)]
 
 
-def test_a_version_without_rules_is_told_of():
-    wire = Wire()
+def test_of_a_version_without_rules_only_the_framing_is_judged():
+    wire = Wire(Pipeline(load_rules(), SCHEMAS))
     wire.open(subprotocol="ocpp1.5")
-    wire.station(2, "1", "Heartbeat", {})
-    wire.pipeline.finish()
-    told = [note.message for note in wire.pipeline.notes]
-    assert told == ["OCPP 1.6 was guessed from the frames; for its subprotocol ocpp1.5 there are no rules and schemas "
-                    "here"]
+    wire.station(2, "1", "MeterValues", {"connectorId": 1, "values": []})
+    wire.csms(3, "1", {"unheard": "of"})
+    wire.station(2, "1" * 99, "Unheard", {})
+    assert [finding.rule for finding in wire.pipeline.findings()] == ["frame-id-length"]
+    assert [note.message for note in wire.pipeline.notes] == [
+        "ocpp1.5 has no schemas and rules here: only frames and the connection were judged, unless --ocpp-version says "
+        "what else to judge by"]
+    skipped = {one["rule"] for one in wire.pipeline.skipped()}
+    assert "frame-id-length" not in skipped
+
+
+def test_a_version_without_rules_is_judged_by_another_where_that_is_wanted():
+    wire = Wire(Pipeline(RULES, SCHEMAS, default_version="1.6"))
+    wire.open(subprotocol="ocpp1.5")
+    wire.station(2, "1", "MeterValues", {"connectorId": 1, "values": []})
+    assert {"schema-additional", "schema-required"} <= {finding.rule for finding in wire.pipeline.findings()}
+    assert wire.pipeline.notes == []
 
 
 def test_a_deadline_runs_out_before_the_record_that_comes_after_it(strict):

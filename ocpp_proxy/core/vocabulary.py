@@ -20,6 +20,8 @@ Kind: TypeAlias = Literal["call", "send"]
 
 VERSIONS: tuple[Version, ...] = ("1.6", "2.0.1", "2.1")
 SUBPROTOCOLS: Mapping[str, Version] = {"ocpp1.6": "1.6", "ocpp2.0.1": "2.0.1", "ocpp2.1": "2.1"}
+# Versions that this program has neither schemas nor rules for → the one whose framing they share.
+OTHER_SUBPROTOCOLS: Mapping[str, Version] = {"ocpp1.2": "1.6", "ocpp1.5": "1.6", "ocpp2.0": "2.0.1"}
 # A message signed as a whole carries its action's name with this suffix and a JWS object (2.x Part 4 chapter 7).
 SIGNED_SUFFIX = "-Signed"
 

@@ -22,6 +22,18 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 NAMED = 3  # actions that a reason names
 
 
+# Of the rules about frames and connections, those that know what a version's messages are.
+_BY_VOCABULARY = frozenset((
+    "frame-action-case", "frame-action-direction", "frame-action-unknown", "frame-error-code", "frame-error-masks-data",
+    "frame-error-notimpl-swap", "frame-invalid-accepted", "frame-valid-rejected", "ws-version-content",
+))  # fmt: skip
+
+
+def holds_for_all_versions(rule: Rule) -> bool:
+    """Whether it is about frames, connections or security, and not about what a version's messages say."""
+    return rule.id.startswith(("frame-", "ws-", "sec-")) and rule.id not in _BY_VOCABULARY
+
+
 class RuleSet:
     """`profiles`: those asked for; `default` is on besides, unless `none` is among them. `off`: the rules that are
     switched off, each with the reason; `documents`: the profiles' documents by name, for those that have one.

@@ -22,14 +22,14 @@ from ocpp_proxy.core.reader import read
 from ocpp_proxy.core.record import Closed, FrameRecord, Opened, Record
 from ocpp_proxy.core.redact import redact
 from ocpp_proxy.core.schema import Schemas
-from ocpp_proxy.core.vocabulary import ACTIONS, SUBPROTOCOLS
+from ocpp_proxy.core.vocabulary import ACTIONS, OTHER_SUBPROTOCOLS, SUBPROTOCOLS
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.rules.ruleset import RuleSet
 
 SENDERS: dict[str, Side] = {"cs->csms": "station", "csms->cs": "csms"}
-SUBPROTOCOL_OF: dict[str, str] = {version: subprotocol for subprotocol, version in SUBPROTOCOLS.items()}
+SUBPROTOCOL_OF: dict[str, str] = {name.removeprefix("ocpp"): name for name in (*SUBPROTOCOLS, *OTHER_SUBPROTOCOLS)}
 MAIMED = ("truncated", "redacted", "paste_artifact")
 STEP_US = 1_000_000  # from one frame to the next, where nothing tells
 QUARTER_US = 15 * 60 * 1_000_000  # zones differ by quarters of an hour

@@ -53,8 +53,8 @@ def _masking_data(now: Now) -> Iterator[Hit]:
         return
     if frame.code != NOT_THE_CONTENT and not _unregistered(now, frame.code):
         code = frame.code if frame.code in ERROR_CODES[now.version] else None  # others name whatever they like
-        yield now.hit(f"{now.action} was answered with CALLERROR {code or 'of a code that OCPP does not have'}", "/code", seen=code,
-                      expected="a CALLRESULT", connector=None, transaction=None)
+        yield now.hit(f"{now.action} was answered with CALLERROR {code or 'of a code that OCPP does not have'}",
+                      "/code", seen=code, expected="a CALLRESULT", connector=None, transaction=None)
 
 
 @check("frame-invalid-accepted", answer(), answer(by="csms"))
