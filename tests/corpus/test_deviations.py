@@ -21,7 +21,7 @@ from ocpp_proxy.core.record import FrameRecord
 from ocpp_proxy.files.rules import load_rules
 
 CORPUS = os.environ.get("OCPP_CORPUS")
-KEYS = {"rules", "pending", "none", "never"}
+KEYS = {"rules", "none", "never"}
 RULES = frozenset(rule.id for rule in load_rules().all)
 
 needs_corpus = pytest.mark.skipif(CORPUS is None, reason="OCPP_CORPUS does not name the reference corpus")
@@ -55,13 +55,11 @@ def _found() -> dict[int, set[str]]:
 def test_every_entry_names_a_rule_or_a_reason() -> None:
     for entry, frames, told in CLAIMS:
         assert told.keys() <= KEYS, (entry, frames)
-        assert ("none" in told) is not bool(told.get("rules") or told.get("pending")), (entry, frames)
+        assert ("none" in told) is not bool(told.get("rules")), (entry, frames)
 
 
-def test_rules_are_pending_only_as_long_as_they_do_not_exist() -> None:
-    named = {key: {rule for _, _, told in CLAIMS for rule in told.get(key, ())} for key in KEYS - {"none"}}
-    assert named["rules"] | named["never"] <= RULES
-    assert not named["pending"] & RULES, "exist by now: move them to `rules` in deviations.yaml"
+def test_the_rules_named_exist() -> None:
+    assert {rule for _, _, told in CLAIMS for key in ("rules", "never") for rule in told.get(key, ())} <= RULES
 
 
 @pytest.mark.corpus
