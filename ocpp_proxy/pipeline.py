@@ -11,15 +11,15 @@ Source: OCPP-J 1.6 chapter 3 and OCPP 2.0.1 Part 4 chapter 3 (the subprotocol de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from ocpp_proxy.core.event import ConnectionClosed, ConnectionOpened, Event, FindingRaised, FrameSeen, GapSeen
-from ocpp_proxy.core.exchange import Correlation, Correlator, Exchange
+from ocpp_proxy.core.exchange import Exchange
 from ocpp_proxy.core.finding import Finding
-from ocpp_proxy.core.frame import OTHER_SIDE, Call, CallError, Frame, Malformed, Send, Sender, Side, Version
+from ocpp_proxy.core.frame import OTHER_SIDE, Call, Frame, Malformed, Send, Version
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.reader import read
 from ocpp_proxy.core.record import Closed, Entry, FrameRecord, Gap, Opened, Record
@@ -29,8 +29,9 @@ from ocpp_proxy.core.station.links import Link
 from ocpp_proxy.core.vocabulary import OTHER_SUBPROTOCOLS, VERSIONS, guess_version, version_of_subprotocol
 from ocpp_proxy.rules.book import FindingBook, Found
 from ocpp_proxy.rules.bound import SHOWN
+from ocpp_proxy.rules.connection import BOTH, UNREADABLE_KEPT, Connection
 from ocpp_proxy.rules.engine import EVERYTHING, Engine
-from ocpp_proxy.rules.judge import SEND_ANSWERED, Judge, OnMistake, Seen
+from ocpp_proxy.rules.judge import Judge, OnMistake, Seen
 from ocpp_proxy.rules.model import Need, Rule
 from ocpp_proxy.rules.now import Now
 from ocpp_proxy.rules.occasions import ANY
@@ -42,12 +43,9 @@ FALLBACK: Version = "1.6"
 NOTES_KEPT = 1000
 GOING_AWAY = 1001  # how the relay ends its connections when it is stopped
 LOST = 1006  # RFC 6455 section 7.1.5: the end of a connection without a close frame
-BOTH: frozenset[Side] = frozenset(("station", "csms"))
 NOT_RECORDED = "not_recorded"  # in `extra` of a frame in whose place its length and SHA-256 are on record
 ROUNDING_S = 1e-6  # sums of times are a little off, and a time that has come is not to be missed
 REBOOTED_S = 60.0  # a clock that is so much earlier is another one, since the recording machine was started again
-UNREADABLE_KEPT = 200  # bytes
-UNREADABLE_ID = "-1"  # what a CALLERROR of 2.x bears where it answers a message whose id could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +54,6 @@ class Note:
 
     connection: str | None
     message: str
-
-
-class _Link:
-    """What is known of one open connection."""
-
-    __slots__ = (
-        "begun", "correlator", "gap_seq", "judge", "last_seq", "lost", "open", "session", "state", "unheard",
-        "unreadable", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, state: Link, session: Session, judge: Judge | None, from_the_start: bool) -> None:
-        self.correlator = Correlator(state.connection)
-        self.session = session
-        self.state = state     # what the rules may know of it
-        self.judge = judge
-        self.waiting: list[Seen] | None = None  # frames that wait for the version to be guessed
-        self.begun: dict[Sender, tuple[int, int]] | None = None  # number and bytes of messages that are not whole
-        self.open = 0          # Calls without an answer
-        self.last_seq = 0
-        self.gap_seq = 0       # up to here, frames may be missing
-        self.lost = 0          # frames known to be missing, each of which may be a Call whose answer is still to come
-        self.unreadable = b""  # the beginning of the last message whose type or id could not be read
-        self.unheard: frozenset[Side] = frozenset() if from_the_start else BOTH
 
 
 class Pipeline:
@@ -114,7 +89,7 @@ class Pipeline:
         self._awaited: dict[int, tuple[float, float, Exchange]] = {}
         self._answer_s = wishes.bounds.answer_fail_s - ROUNDING_S
         self._sessions = Sessions()
-        self._links: dict[str, _Link] = {}
+        self._links: dict[str, Connection] = {}
         self._book = FindingBook()
         self._frames = self._control = self._malformed = self._exchanges = self._unanswered = 0
         self._latest: Instant | None = None
@@ -279,7 +254,7 @@ class Pipeline:
             self._begun(link, record)
             return []
         if link.begun is not None:
-            _whole(link, record)
+            link.whole(record)
         if record.extra and NOT_RECORDED in record.extra:
             return self._placeholder(record)
         if frame is None:
@@ -291,7 +266,7 @@ class Pipeline:
             return events + self._wait(link, seen)
         return self._judged(link.judge, link, seen, events)
 
-    def _control_frame(self, link: _Link, record: FrameRecord) -> list[Event]:
+    def _control_frame(self, link: Connection, record: FrameRecord) -> list[Event]:
         self._control += 1
         events: list[Event] = [FrameSeen(record, link.session.station, None, None)]
         side, state = OTHER_SIDE[record.to], link.state
@@ -326,7 +301,7 @@ class Pipeline:
 
     # What a frame means
 
-    def _correlated(self, link: _Link, record: FrameRecord, frame: Frame) -> Seen:
+    def _correlated(self, link: Connection, record: FrameRecord, frame: Frame) -> Seen:
         """Pair the frame and count it."""
         side = OTHER_SIDE[record.to]
         held_s = (record.held_ms or 0.0) / 1000
@@ -350,14 +325,14 @@ class Pipeline:
             link.unreadable = frame.raw[:UNREADABLE_KEPT]
             link.session.links.hole_time = self._time
         if len(remarks) != 1 or remarks[0] == "orphan":
-            remarks = tuple(_certain(link, record, frame, side, correlation))
+            remarks = tuple(link.certain(record, frame, side, correlation))
         if link.unheard and isinstance(frame, Call):
             link.unheard -= {side}
         now = Now(link.session, link.session.version or FALLBACK, record.connection, self._time, record.at,
                   link.state, record, frame, side, exchange)
         return Seen(now, record, frame, side, correlation, remarks)
 
-    def _judged(self, judge: Judge, link: _Link, seen: Seen, events: list[Event]) -> list[Event]:
+    def _judged(self, judge: Judge, link: Connection, seen: Seen, events: list[Event]) -> list[Event]:
         """Judge by what was known before, then learn."""
         now, frame, side, state = seen.now, seen.frame, seen.side, link.state
         found = judge.judge(seen)
@@ -391,13 +366,13 @@ class Pipeline:
 
     # Connections
 
-    def _link(self, state: Link, session: Session, version: Version | None, *, from_the_start: bool) -> _Link:
+    def _link(self, state: Link, session: Session, version: Version | None, *, from_the_start: bool) -> Connection:
         if version is not None:
             session.version = version
         judge = self._judges[version] if version is not None else None
-        return _Link(state, session, judge, from_the_start)
+        return Connection(state, session, judge, from_the_start)
 
-    def _judge_framing(self, link: _Link, subprotocol: str) -> None:
+    def _judge_framing(self, link: Connection, subprotocol: str) -> None:
         """No more than that can be said of a version without schemas and rules, where the subprotocol is of one."""
         alike = OTHER_SUBPROTOCOLS.get(subprotocol)
         if alike is None:
@@ -407,7 +382,7 @@ class Pipeline:
         self._note(link.correlator.connection, f"{subprotocol} has no schemas and rules here: only frames and the "
                    "connection were judged, unless --ocpp-version says what else to judge by")
 
-    def _join(self, connection: str) -> _Link:
+    def _join(self, connection: str) -> Connection:
         """A connection whose beginning is not in the capture."""
         state = Link(connection, None, self._time, whole=False)
         session = self._sessions.of(None)
@@ -439,7 +414,7 @@ class Pipeline:
         links.end(connection, self._time, at.utc_us, by, code)
         return events
 
-    def _out_of_step(self, link: _Link, seq: int) -> None:
+    def _out_of_step(self, link: Connection, seq: int) -> None:
         if not link.last_seq:  # cut out of a longer capture
             link.unheard = BOTH
             link.state.whole = False
@@ -447,7 +422,7 @@ class Pipeline:
         elif seq > link.last_seq:
             self._missing(link, link.last_seq + 1, seq - link.last_seq - 1, "not in the capture")
 
-    def _missing(self, link: _Link, first_seq: int, lost: int, reason: str) -> None:
+    def _missing(self, link: Connection, first_seq: int, lost: int, reason: str) -> None:
         link.last_seq = max(link.last_seq, first_seq + lost - 1)
         link.state.whole = False
         link.gap_seq = link.last_seq
@@ -456,17 +431,17 @@ class Pipeline:
         span = f"frame {first_seq} is" if lost == 1 else f"frames {first_seq} to {first_seq + lost - 1} are"
         self._note(link.correlator.connection, f"{span} missing: {reason}")
 
-    def _begun(self, link: _Link, record: FrameRecord) -> None:
+    def _begun(self, link: Connection, record: FrameRecord) -> None:
         """Keep in mind a message that may break off; one of each side at most, as RFC 6455 section 5.4 has it."""
         begun = link.begun = link.begun or {}
         begun[record.sender] = (record.seq, sum(record.fragments or (len(record.data),)))
 
-    def _broken_off(self, link: _Link) -> None:
+    def _broken_off(self, link: Connection) -> None:
         for sender, (seq, size) in (link.begun or {}).items():
             self._note(link.correlator.connection, f"message {seq} of the {SHOWN[sender]} broke off after {size} bytes")
         link.begun = None
 
-    def _pending(self, link: _Link) -> int:
+    def _pending(self, link: Connection) -> int:
         latest, timeout_s = self._latest, link.correlator.timeout_s
         if not link.open or latest is None:
             return 0
@@ -478,11 +453,11 @@ class Pipeline:
 
     # Connections whose version has to be guessed
 
-    def _wait(self, link: _Link, seen: Seen) -> list[Event]:
+    def _wait(self, link: Connection, seen: Seen) -> list[Event]:
         link.waiting = [*(link.waiting or ()), seen]
         return self._decide(link) if len(link.waiting) >= GUESS_FROM else []
 
-    def _decide(self, link: _Link) -> list[Event]:
+    def _decide(self, link: Connection) -> list[Event]:
         """Judge what waited, by the version that most of it speaks."""
         waiting, events = link.waiting, list[Event]()
         if link.judge is not None or waiting is None:
@@ -506,51 +481,6 @@ def _version_offered(record: Opened) -> Version | None:
 def _later(at: Instant, seconds: float) -> Instant:
     mono_ns = at.mono_ns + round(seconds * 1e9) if at.mono_ns is not None else None
     return Instant(at.utc_us + round(seconds * 1e6), mono_ns)
-
-
-def _whole(link: _Link, record: FrameRecord) -> None:
-    """Forget the beginning of the message, if it was one in fragments."""
-    begun = link.begun
-    if begun is not None and begun.get(record.sender, (0, 0))[0] == record.seq:
-        del begun[record.sender]
-        link.begun = begun or None
-
-
-def _certain(
-    link: _Link, record: FrameRecord, frame: Frame, side: Side, correlation: Correlation
-) -> Iterator[str]:
-    """The correlator's remarks less those that only missing frames make it say."""
-    for remark in correlation.remarks:
-        if remark == "orphan" and correlation.earlier is not None:
-            yield SEND_ANSWERED
-        elif remark == "orphan":
-            if not _may_be_an_answer(link, frame, side):
-                yield remark
-        elif remark != "overlap" or not link.gap_seq or _overlaps(link, record, side, correlation):
-            yield remark
-
-
-def _may_be_an_answer(link: _Link, frame: Frame, side: Side) -> bool:
-    """Whether an answer to no known Call may belong to one that is not in the capture, or could not be read."""
-    if OTHER_SIDE[side] in link.unheard:
-        return True
-    if isinstance(frame, CallError) and link.session.version != "1.6" and (
-        frame.message_id == UNREADABLE_ID or f'"{frame.message_id}"'.encode(errors="replace") in link.unreadable
-    ):
-        return True
-    if not link.lost:
-        return False
-    link.lost -= 1
-    return True
-
-
-def _overlaps(link: _Link, record: FrameRecord, side: Side, correlation: Correlation) -> bool:
-    """Whether a Call that the same side sent since the last gap is still open."""
-    return any(
-        other is not correlation.exchange and other.caller == side and not other.injected
-        and other.call_seq > link.gap_seq and record.at.seconds_since(other.called_at) <= link.correlator.timeout_s
-        for other in link.correlator.unanswered()
-    )  # fmt: skip
 
 
 _REACTIONS: dict[type, Callable[[Pipeline, Any], list[Event]]] = {
