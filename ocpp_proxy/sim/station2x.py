@@ -138,8 +138,10 @@ class Station2x:
             evse.told = said
 
     async def update_status(self, evse: Evse) -> None:
-        if evse.number and evse.told != evse.status:
+        while evse.number and evse.told != (status := evse.status):
             await self.tell_status(evse)
+            if evse.told != status:
+                break  # not heard; told once there is a connection again
 
     async def notify(
         self, component: Payload, variable: str, value: str, trigger: str = "Delta", **more: Any

@@ -112,6 +112,32 @@ def test_a_reservation_holds_is_used_cancels_and_expires(pair, version):
     asyncio.run(story())
 
 
+@BOTH
+def test_a_connector_reserved_anew_before_the_cancelling_was_told_is_told_as_reserved(pair, version):
+    async def story():
+        async with pair(version) as both:
+            statuses = both.csms.stations["CP1"].statuses
+
+            async def reserved():
+                async with asyncio.timeout(10):
+                    while statuses.get((1, 1)) != "Reserved":
+                        await asyncio.sleep(0.005)
+
+            reserve = {"id": 9, "expiryDateTime": both.station.clock.timestamp(3600), "evseId": 1,
+                       "idToken": {"idToken": "MINE", "type": "Local"}}
+            await both.ask("ReserveNow", reserve)
+            await reserved()
+            await both.settled()
+            await both.ask("CancelReservation", {"reservationId": 9})
+            await both.ask("ReserveNow", reserve)
+            async with asyncio.timeout(10):
+                while statuses[1, 1] != "Available":
+                    await asyncio.sleep(0.005)
+            await reserved()
+
+    asyncio.run(story())
+
+
 def profile(limit, purpose="TxDefaultProfile", **more):
     return {"id": 1, "stackLevel": 0, "chargingProfilePurpose": purpose, "chargingProfileKind": "Absolute",
             "chargingSchedule": [{"id": 1, "chargingRateUnit": "A", "startSchedule": LONG_AGO,
