@@ -28,7 +28,6 @@ from ocpp_proxy.relay.proxy import RelaySettings
 from ocpp_proxy.relay.service import Service
 from ocpp_proxy.tasks import collect_seldom, run_on_fast_loop
 from ocpp_proxy.wire.tls import csms_context, station_context
-from ocpp_proxy.wire.tls_auto import auto_context
 
 EPILOG = """\b
 Examples:
@@ -146,6 +145,8 @@ def _station_tls(options: dict[str, Any]) -> ssl.SSLContext | None:
     if options["tls_auto"]:
         if cert or key:
             raise BadInput("--tls-auto makes its own certificate: leave out --tls-cert and --tls-key")
+        from ocpp_proxy.wire.tls_auto import auto_context  # takes long to load
+
         made = auto_context(options["advertise"], client_ca, options["tls_min"], warn=notice)
         notice(f"stations have to trust the CA in {made.ca}; the certificate is for {', '.join(made.names)}")
         return made.context

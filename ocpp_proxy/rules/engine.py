@@ -34,7 +34,8 @@ class Listener(NamedTuple):
 
 
 class Audience:
-    """Those who want to hear of an occasion: rules first, in the order of their ids, then those who keep books.
+    """Those who want to hear of an occasion: rules first, those of this very action or word and side before those of
+    any, then those who keep books.
 
     `counting`: the rules that have had something to judge once they have heard of it, until that has been noted;
     `again`: those of them who want to hear of a Call that is sent again.

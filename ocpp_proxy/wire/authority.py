@@ -1,7 +1,6 @@
 """Makes certificates: a certificate authority of one's own, and the proxy's certificates under it.
 
-Decides what stands in them. Refuses to know where they are kept and for how long they serve (`tls_auto`). The only
-module that needs the `cryptography` package (extra `tls`).
+Decides what stands in them. Refuses to know where they are kept and for how long they serve (`tls_auto`).
 
 The authority is RSA, although ECDSA would be smaller: a station that knows only RSA could not check what an ECDSA
 authority signed, while those that know ECDSA nearly always check RSA too.

@@ -1,25 +1,13 @@
 """What a certificate says of itself: names, issuer, validity, key.
 
-Decides how the few facts an engineer asks for are read out of the DER form. Refuses to judge them: trust is
-OpenSSL's business. The standard library decodes only certificates it has verified, and here those it refused matter
-most. Peer input: any bytes give a `Certificate` or None, never an exception.
-
-Source: RFC 5280 sections 4.1 and 4.2.1.6; ITU-T X.690 section 8.
+Decides which few facts an engineer asks for, and how they are written; `wire.x509` takes them out of the DER form.
+Refuses to judge them: trust is OpenSSL's business. The standard library decodes only certificates it has verified, and
+here those it refused matter most. Peer input: any bytes give a `Certificate` or None, never an exception.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-
-from ocpp_proxy.core.der import SEQUENCE, elements, key_size, name_parts, part
-
-_OID, _UTC_TIME = 0x06, 0x17
-_VERSION, _EXTENSIONS = 0xA0, 0xA3  # [0] and [3] of TBSCertificate
-_DNS_NAME, _IP_ADDRESS = 0x82, 0x87  # [2] and [7] of GeneralName
-_SUBJECT_ALT_NAME = bytes.fromhex("551d11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,56 +33,6 @@ class Certificate:
 
 def read_certificate(der: bytes) -> Certificate | None:
     """The facts of one certificate, None where the bytes are not one."""
-    try:
-        return _read(der)
-    except (ValueError, IndexError, UnicodeError, OverflowError):
-        return None
+    from ocpp_proxy.wire import x509  # its library takes long to load, and many a proxy never sees a certificate
 
-
-def _read(der: bytes) -> Certificate:
-    [(tag, certificate)] = elements(der)
-    (body_tag, body), *_ = elements(certificate)
-    if (tag, body_tag) != (SEQUENCE, SEQUENCE):
-        raise ValueError("no certificate")
-    fields = list(elements(body))
-    if fields[0][0] == _VERSION:
-        del fields[0]
-    (_, serial), (_, _algorithm), (_, issuer), (_, validity), (_, subject), (_, key), *rest = fields
-    not_before, not_after = (_moment(*item) for item in elements(validity))
-    extensions = next((content for tag, content in rest if tag == _EXTENSIONS), b"")
-    subject_parts = name_parts(subject)
-    return Certificate(
-        subject=_joined(subject_parts),
-        issuer=_joined(name_parts(issuer)),
-        common_name=part(subject_parts, "CN"),
-        names=tuple(_alternative_names(extensions)) if extensions else (),
-        not_before=not_before,
-        not_after=not_after,
-        serial=f"{int.from_bytes(serial, 'big'):X}",
-        key=key_size(key),
-    )
-
-
-def _joined(parts: list[tuple[str, str]]) -> str:
-    return ", ".join(f"{kind}={value}" for kind, value in parts if kind != "?")
-
-
-def _moment(tag: int, value: bytes) -> str:
-    text = value.decode("ascii")
-    if tag == _UTC_TIME:  # two digits of the year: 50 to 99 are of the last century
-        text = ("19" if text[:2] >= "50" else "20") + text
-    return datetime.strptime(text, "%Y%m%d%H%M%SZ").strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 the Z is matched
-
-
-def _alternative_names(extensions: bytes) -> Iterator[str]:
-    [(_, listed)] = elements(extensions)
-    for _, extension in elements(listed):
-        (tag, kind), *_, (_, value) = elements(extension)
-        if (tag, kind) != (_OID, _SUBJECT_ALT_NAME):
-            continue
-        [(_, names)] = elements(value)
-        for name_tag, name in elements(names):
-            if name_tag == _DNS_NAME:
-                yield name.decode("ascii", "replace")
-            elif name_tag == _IP_ADDRESS and len(name) in (4, 16):
-                yield str(ipaddress.ip_address(name))
+    return x509.facts(der)

@@ -24,10 +24,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 
 from ocpp_proxy.clock import now
 from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.wire import authority
 from ocpp_proxy.wire.certificate import Certificate, read_certificate
 from ocpp_proxy.wire.own_names import names_for_certificate
 from ocpp_proxy.wire.pem import Warn, add_certificate
@@ -105,7 +105,7 @@ def _ensure_authority(folder: Path) -> None:
     made = Path(tempfile.mkdtemp(prefix=".tls-", dir=folder.parent))  # 0700
     try:
         moment = _moment()
-        ca, key = _maker().make_authority(f"ocpp-proxy CA {moment:%Y-%m-%d} {socket.gethostname()}", moment)
+        ca, key = authority.make_authority(f"ocpp-proxy CA {moment:%Y-%m-%d} {socket.gethostname()}", moment)
         _write_private(made / _CA_KEY, key)
         (made / _CA).write_bytes(ca)
         made.rename(folder)
@@ -136,7 +136,7 @@ def _certificate_file(folder: Path, kind: str, names: tuple[str, ...]) -> Path:
         for old in folder.glob(f"{kind}-*.pem"):
             if not _serves(old):
                 old.unlink(missing_ok=True)
-        pem = _maker().make_certificate(kind, names, ca, (folder / _CA_KEY).read_bytes(), _moment())
+        pem = authority.make_certificate(kind, names, ca, (folder / _CA_KEY).read_bytes(), _moment())
         _write_private(file, pem)
     return file
 
@@ -178,14 +178,6 @@ def _keep_private(folder: Path, warn: Warn) -> None:
         if path.stat().st_mode & 0o077:
             path.chmod(mode)
             warn(f"{path}: others could read it, and with the key impersonate any host to the stations; closed now")
-
-
-def _maker() -> ModuleType:
-    try:
-        from ocpp_proxy.wire import authority  # an extra: relaying must not need it
-    except ImportError as error:
-        raise BadInput("--tls-auto needs the package cryptography: pip install ocpp-proxy[tls]") from error
-    return authority
 
 
 def _moment() -> datetime:

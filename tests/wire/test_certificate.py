@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import given
@@ -18,15 +19,28 @@ from ocpp_proxy.wire.certificate import read_certificate
 GOOD = make("localhost", names=("localhost", "*.eu.example")).der
 
 
+KEYS: dict[tuple[str, int] | None, Any] = {
+    ("RSA", 1024): rsa.generate_private_key(65537, 1024),
+    ("DSA", 1024): dsa.generate_private_key(1024),
+    ("EC", 192): ec.generate_private_key(ec.SECP192R1()),
+    ("EC", 256): ec.generate_private_key(ec.BrainpoolP256R1()),
+    ("EC", 521): ec.generate_private_key(ec.SECP521R1()),
+    ("Ed25519", 256): ed25519.Ed25519PrivateKey.generate(),
+    ("Ed448", 456): ed448.Ed448PrivateKey.generate(),
+    None: x25519.X25519PrivateKey.generate(),  # no key to sign with, and none that is known here
+}
+
+
 def built(
-    subject: x509.Name, *names: x509.GeneralName, end: datetime = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    subject: x509.Name, *names: x509.GeneralName, end: datetime = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
+    of: Any = None,
 ) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "DE")]))
-        .public_key(key.public_key())
+        .public_key((of or key).public_key())
         .serial_number(7)
         .not_valid_before(datetime(1999, 12, 31, tzinfo=UTC))
         .not_valid_after(end)
@@ -65,6 +79,21 @@ def test_without_alternative_names_the_common_name_counts() -> None:
     nameless = read_certificate(built(x509.Name([])))
     assert nameless is not None
     assert (nameless.subject, nameless.common_name, nameless.all_names) == ("", None, ())
+
+
+@pytest.mark.parametrize("size", KEYS, ids=str)
+def test_kind_and_size_of_the_key(size: tuple[str, int] | None) -> None:
+    certificate = read_certificate(built(x509.Name([]), of=KEYS[size]))
+    assert certificate is not None
+    assert certificate.key == size
+
+
+def test_an_extension_that_cannot_be_read_costs_no_more_than_its_names() -> None:
+    broken = GOOD.replace(b"\x82\x09localhost", b"\x82\x0alocalhost")
+    assert broken != GOOD
+    certificate = read_certificate(broken)
+    assert certificate is not None
+    assert (certificate.common_name, certificate.names) == ("localhost", ())
 
 
 @pytest.mark.parametrize("der", [b"", b"\x30", b"\x30\x00", b"\x30\x84", b"hello", GOOD[:-1], GOOD + b"\0"])

@@ -314,17 +314,6 @@ def test_no_place_to_keep_it(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "tls"]
 
 
-def test_without_cryptography(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ocpp_proxy import wire
-
-    monkeypatch.delattr(wire, "authority", raising=False)
-    monkeypatch.delitem(sys.modules, "ocpp_proxy.wire.authority", raising=False)
-    monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(BadInput, match=re.escape("pip install ocpp-proxy[tls]")):
-        auto_context(NAMES, folder=tmp_path / "tls")
-    assert list(tmp_path.iterdir()) == []
-
-
 # -- where it is kept
 
 

@@ -10,13 +10,11 @@ Source: Improved security for OCPP 1.6-J edition 3, A02 to A04, M03, M04, sectio
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ocpp_proxy.core.der import elements, name_parts, part
 from ocpp_proxy.core.frame import CallError
 from ocpp_proxy.core.payload import folded, kept, member, objects, text
 from ocpp_proxy.rules.checks.security_facts import certificate, tls
@@ -139,10 +137,10 @@ def signing_requested(now: Now) -> Iterator[Hit]:
         return
     wanted = now.session.settings.value("CpoName" if now.version == "1.6" else "SecurityCtrlr.OrganizationName")
     own = text(now.request, "certificateType") in (None, "ChargingStationCertificate")
-    subject = _subject(found["body"]) if wanted and own else None
-    if subject is not None and (owner := part(subject, "O")) != wanted:
+    owner = _owner(found["body"]) if wanted and own else None
+    if owner is not None and owner != wanted:
         yield now.hit(f"The certificate signing request names {owner or 'no organisation'}, and the station is "
-                      f"configured for {wanted}", "/csr", seen=owner, expected=wanted)
+                      f"configured for {wanted}", "/csr", seen=owner or None, expected=wanted)
 
 
 @check("cert-sign-flow", answer("SignCertificate"))
@@ -174,15 +172,16 @@ def not_signed(now: Now, deadline: Deadline) -> Iterator[Hit]:
                       place=deadline.place, by="csms")
 
 
-def _subject(body: str) -> list[tuple[str, str]] | None:
-    """The subject of a PKCS #10 request, None where it cannot be read."""
+def _owner(body: str) -> str | None:
+    """The organisation that a PKCS #10 request names, "" where it names none, None where it cannot be read."""
+    from cryptography import x509  # takes long to load, and few sessions have a request
+
     try:
-        (_, request), *_ = elements(base64.b64decode(re.sub(r"\s", "", body), validate=True))
-        (_, info), *_ = elements(request)
-        (_, _version), (_, subject), *_ = elements(info)
-        return name_parts(subject)
-    except (binascii.Error, ValueError, IndexError):
+        request = x509.load_der_x509_csr(base64.b64decode(re.sub(r"\s", "", body), validate=True))
+        owners = request.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    except (ValueError, x509.InvalidVersion):
         return None
+    return str(owners[0].value) if owners else ""
 
 
 @check("cert-chain-size", call("CertificateSigned", by="csms"))
