@@ -16,6 +16,7 @@ import click
 
 from ocpp_proxy import __version__
 from ocpp_proxy.capture import Recorder
+from ocpp_proxy.cli.controlled import Controlled, control_options
 from ocpp_proxy.cli.output import notice
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.gate import mask_target
@@ -64,7 +65,7 @@ class Ended:
 @click.option("--listen", multiple=True, default=("0.0.0.0:9000",), show_default=True, metavar="HOST:PORT",
               help="Where stations connect; repeatable. Port 0 picks a free one.")
 @click.option("--ready-file", type=FILE, metavar="FILE",
-              help="Written when ready: JSON with listen, capture, view and pid.")
+              help="Written when ready: JSON with listen, control, token_file, capture, view and pid.")
 @click.option("--capture", type=FILE, metavar="FILE",
               help="Where to record; an existing capture is continued.  [default: captures/<UTC time>.db]")
 @click.option("--view", type=click.Choice(["stream", "quiet"]), default="stream", show_default=True,
@@ -94,6 +95,7 @@ class Ended:
 @click.option("--max-message", type=click.IntRange(min=125), metavar="BYTES",
               help="Refuse larger messages with 1009.  [default: no limit]")
 @click.option("--keep-secrets", is_flag=True, help="Do not mask passwords and keys in the capture.")
+@control_options
 def command(**options: Any) -> None:
     """Relay every frame between stations and their CSMS unharmed, record it before it is forwarded, and say at once
     what is wrong with it."""
@@ -106,20 +108,36 @@ async def _relay(options: dict[str, Any]) -> Ended:
     rules = load_rules(options["rules_folder"], profiles=options["profiles"])
     pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True,
                         on_mistake=notice)
+    control = Controlled(options, pipeline.session)
+    try:
+        return await _controlled(options, settings, pipeline, control)
+    finally:
+        await control.close()
+
+
+async def _controlled(
+    options: dict[str, Any], settings: RelaySettings, pipeline: Pipeline, control: Controlled
+) -> Ended:
+    """From the capture's first line to its last."""
     collect_seldom()
     path = options["capture"] or _default_capture()
     recorder = Recorder.create(path, f"ocpp-proxy {__version__}", on_trouble=notice)
     try:
         stop = _signals()
         face = Face(options["view"], path)
-        service = Service(settings, recorder, pipeline, listeners=[face], on_notice=notice)
+        service = Service(settings, recorder, pipeline, listeners=[face, *control.listeners], on_notice=notice)
         addresses = await service.start()
+        control.open(service, recorder, addresses, stop)
         for address in addresses:
             click.echo(f"listening on {address} → {mask_target(settings.upstream)}", err=True)
+        ready = {"listen": addresses[0], **control.ready, "capture": str(path), "view": options["view"],
+                 "pid": os.getpid()}
         if options["ready_file"] is not None:
-            _write_ready(options["ready_file"], addresses, path, options["view"])
+            _write_ready(options["ready_file"], ready)
+        control.publish(ready)
         by = await stop
         await service.stop()
+        await control.close()
         face.close()
     finally:
         recorder.close()
@@ -202,10 +220,8 @@ def _signals() -> asyncio.Future[signal.Signals]:
     return stop
 
 
-def _write_ready(file: Path, addresses: list[str], capture: Path, view: str) -> None:
+def _write_ready(file: Path, ready: dict[str, Any]) -> None:
     """Atomically, so that whoever waits for the file reads all of it."""
-    ready = {"listen": addresses[0], "control": None, "token_file": None, "capture": str(capture), "view": view,
-             "pid": os.getpid()}
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         temporary.write_text(json.dumps(ready) + "\n", encoding="utf-8")

@@ -47,10 +47,10 @@ class RelaySettings:
     keepalive: Keepalive = field(default_factory=Keepalive)
 
 
-def parse_listen(text: str) -> tuple[str, int]:
+def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:
     """HOST:PORT, [IPV6]:PORT or a bare port's ":PORT" for all addresses. Raises BadInput."""
     host, colon, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in bare and bare == host):
-        raise BadInput(f"--listen {text}: expected HOST:PORT or [IPV6]:PORT with a port from 0 to 65535")
+        raise BadInput(f"{option} {text}: expected HOST:PORT or [IPV6]:PORT with a port from 0 to 65535")
     return bare, int(port)

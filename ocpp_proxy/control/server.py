@@ -1,0 +1,110 @@
+"""Serves the API in the relay's own event loop, from a socket that was bound before anything was relayed.
+
+Decides when it listens and how it ends. Refuses to disturb the relay: no signal handler, no logging, and whatever fails
+here ends the API and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from ocpp_proxy.control.app import guarded
+from ocpp_proxy.control.subject import Subject
+from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.tasks import Tasks
+
+CONNECTIONS_MOST = 128
+BACKLOG = 64
+LAST_ANSWERS_S = 1  # for requests that are under way when the run ends
+
+
+class _Server(uvicorn.Server):
+    """Without uvicorn's signal handlers, and asleep until it is to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.end = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        await self.end.wait()
+
+
+class ControlServer:
+    """Bound at once; raises BadInput where the place cannot be had. `on_notice` hears of what goes wrong later."""
+
+    def __init__(self, host: str, port: int, on_notice: Callable[[str], None]) -> None:
+        self._given = host
+        self._socket = _bound(host, port)
+        self._on_notice = on_notice
+        self._tasks = Tasks(self._failed)
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        host: str = self._socket.getsockname()[0]
+        return host == "::1" or host.startswith("127.")
+
+    def start(self, subject: Subject, token: str) -> None:
+        """Answer from now on."""
+        hosts = frozenset({self._given.lower(), str(self._socket.getsockname()[0]).lower()})
+        self._server = _Server(uvicorn.Config(
+            guarded(subject, token, hosts, self._mistaken), http="h11", ws="none", lifespan="off", loop="none",
+            log_config=None, log_level="critical", access_log=False, proxy_headers=False, server_header=False,
+            date_header=False, limit_concurrency=CONNECTIONS_MOST, backlog=BACKLOG,
+            timeout_graceful_shutdown=LAST_ANSWERS_S,
+        ))  # fmt: skip
+        self._serving = self._tasks.spawn(self._server.serve([self._socket]), "control API")
+
+    async def stop(self) -> None:
+        """Let what is under way be answered, for a moment; a second time does nothing."""
+        if self._server is not None and self._serving is not None:
+            self._server.end.set()
+            await asyncio.wait([self._serving], timeout=LAST_ANSWERS_S + 2)
+            await self._tasks.cancel()
+        self._socket.close()
+
+    def _mistaken(self, error: BaseException) -> None:
+        self._on_notice(f"a mistake in the control API: {type(error).__name__} at {_place(error)}; the relay goes on")
+
+    def _failed(self, error: BaseException) -> None:
+        self._on_notice(f"the control API has ended: {type(error).__name__} at {_place(error)}; the relay goes on")
+
+
+def _place(error: BaseException) -> str:
+    """Where it happened; its text stays out, since it may quote what a peer or a caller sent."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}" if trace is not None else "?"
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        made = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise BadInput(f"--control {host}:{port}: {error.strerror or error}") from None
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        raise BadInput(f"--control {host}:{port}: {error.strerror or error}") from None
+    return made
