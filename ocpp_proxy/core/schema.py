@@ -109,7 +109,7 @@ class Schemas:
             pass
         if action not in ACTIONS[version]:  # before any name is built from it, and not kept: peers choose it
             return None
-        schema = self._load(version, _name(version, action, part))
+        schema = self._load(version, schema_name(version, action, part))
         self._compiled[key] = None if schema is None else _Compiled(version, schema)
         return self._compiled[key]
 
@@ -144,7 +144,8 @@ def _dated(schema: Any) -> Any:
     return dated | {"pattern": RFC_3339} if dated.get("format") == "date-time" else dated
 
 
-def _name(version: Version, action: str, part: Part) -> str:
+def schema_name(version: Version, action: str, part: Part) -> str:
+    """The file of an action that the version knows, without suffix."""
     if part == "response":
         return f"{action}Response"
     return action if version == "1.6" or ACTIONS[version][action].kind == "send" else f"{action}Request"

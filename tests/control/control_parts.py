@@ -95,8 +95,8 @@ class Parts:
         return Instant(self.at_us)
 
     def open(self, station: str | None = "CP1", connection: str = "c1", **more: Any) -> None:
-        self.feed(Opened(connection=connection, at=self.now(), station=station, subprotocol=more.pop("subprotocol", "ocpp1.6"),
-                         **more))
+        self.feed(Opened(**{"connection": connection, "at": self.now(), "station": station,
+                            "subprotocol": "ocpp1.6", **more}))
 
     def close(self, connection: str = "c1") -> None:
         self.feed(Closed(connection=connection, at=self.now(), by="station", code=1000))

@@ -116,8 +116,9 @@ def test_captures_run_and_health(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with served(tmp_path, parts) as api:
-            assert (await api.get("/v1/captures"))["captures"] == [
-                {"path": str(tmp_path / "x.db"), "size_bytes": 10, "frames": 7, "gaps": 0, "lost": 0, "complete": False}]
+            [capture] = (await api.get("/v1/captures"))["captures"]
+            assert capture == {"path": str(tmp_path / "x.db"), "size_bytes": 10, "frames": 7, "gaps": 0, "lost": 0,
+                               "complete": False}
             run = await api.get("/v1/run")
             assert (run["injection_allowed"], run["panicked"], run["listen"]) == (True, False, ["ws://127.0.0.1:9000"])
             health = await api.client.get("/health", headers={"Authorization": ""})
