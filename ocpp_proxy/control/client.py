@@ -86,4 +86,6 @@ class Client:
                 return said
             raise Refused(answer.status_code, str(said["why"]), str(said["reason"]), list(said.get("errors", ())))
         except (ValueError, KeyError, TypeError, AttributeError):
+            if answer.is_server_error:  # cut off by the end of the run
+                raise Gone(f"the proxy at {self.target.url} went away before it answered", asked=True) from None
             raise BadInput(f"{self.target.url} is no ocpp-proxy's control API (HTTP {answer.status_code})") from None
