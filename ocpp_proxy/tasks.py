@@ -30,6 +30,11 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_error(error)
 
+    def stop(self) -> None:
+        """Cancel what still runs, without waiting for its end."""
+        for task in self._tasks:
+            task.cancel()
+
     async def cancel(self) -> None:
         """Cancel what still runs and wait until it has ended."""
         running = [task for task in self._tasks if task is not asyncio.current_task()]

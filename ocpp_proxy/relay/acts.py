@@ -14,8 +14,8 @@ from ocpp_proxy.core.frame import Side
 
 Came: TypeAlias = Literal["result", "error", "timeout", "disconnected", "refused"]
 Why: TypeAlias = Literal[
-    "not-allowed", "panicked", "confirm", "unknown-station", "unknown-connection", "schema", "bad-order", "unknown-fault",
-    "stopped",
+    "not-allowed", "panicked", "confirm", "unknown-station", "unknown-connection", "schema", "bad-order",
+    "unknown-fault",
 ]  # fmt: skip
 FaultKind: TypeAlias = Literal[
     "delay", "drop", "hold", "modify", "answer", "disconnect", "reset", "half-open", "offline", "drip", "duplicate"

@@ -65,6 +65,41 @@ class Step:
     def abort(self) -> None: ...
 
 
+class Page:
+    """What one turn brings: what is to be written down, shown, and sent after the commit. `sends`: to which leg, which
+    bytes, and how many of them a second (None: all at once)."""
+
+    __slots__ = ("at", "records", "seen", "sends")
+
+    def __init__(self, at: Instant, records: list[Writable], seen: list[Seen]) -> None:
+        self.at = at
+        self.records = records
+        self.seen = seen
+        self.sends: list[tuple[Leg, bytes, int | None]] = []
+
+
+class Turn:
+    """Something that is decided in its turn, between what others do: `decide` fills a page, and once that is written
+    `carry_out` gets it."""
+
+    __slots__ = ("_carry_out", "_decide", "_page")
+
+    def __init__(self, decide: Callable[[Page], None], carry_out: Callable[[Page], None]) -> None:
+        self._decide = decide
+        self._carry_out = carry_out
+        self._page: Page | None = None
+
+    def note(self, _leg: Any, _event: Any, at: Instant, records: list[Writable], seen: list[Seen]) -> None:
+        self._page = Page(at, records, seen)
+        self._decide(self._page)
+
+    def act(self, _leg: Any, _event: Any) -> None:
+        if self._page is not None:
+            self._carry_out(self._page)
+
+    def abort(self) -> None: ...
+
+
 class Ledger:
     """One for all connections. Without recorder and observer it forwards at once and keeps nothing."""
 
@@ -111,6 +146,11 @@ class Ledger:
             act()
             return
         self._batch.append((Step(records, act), None, None, None))
+        self._schedule()
+
+    def turn(self, decide: Callable[[Page], None], carry_out: Callable[[Page], None]) -> None:
+        """Decide something in its turn, and carry it out after its records are written."""
+        self._batch.append((Turn(decide, carry_out), None, None, now()))
         self._schedule()
 
     def flush(self) -> None:

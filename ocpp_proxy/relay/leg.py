@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ocpp_proxy.core.frame import Side
-from ocpp_proxy.relay.sockets import is_dead
-from ocpp_proxy.wire.happening import Breach, Message, NoMessage, Received
+from ocpp_proxy.relay.sockets import is_dead, reset_on_close
+from ocpp_proxy.wire.happening import LOST, Breach, Message, NoMessage, Received
 from ocpp_proxy.wire.link import CsmsLink, StationLink
 from ocpp_proxy.wire.tls import describe, explain, explain_silence
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ocpp_proxy.relay.pair import Pair
 
 GOODBYE_S = 1.0  # for TLS's own goodbye when the proxy stops; not everybody answers it
+GOING_AWAY = 1001
 HELD_LIMIT_BYTES = 65536  # what may wait behind a request before reading pauses
 
 
@@ -41,9 +42,14 @@ class Expired:
 
 
 class Stopped:
-    """The proxy is being stopped."""
+    """The proxy ends the connection: with a close frame to both, or `abrupt`, by resetting TCP without a word."""
 
-    __slots__ = ()
+    __slots__ = ("abrupt", "code", "reason")
+
+    def __init__(self, code: int = GOING_AWAY, reason: str = "", *, abrupt: bool = False) -> None:
+        self.code = LOST if abrupt else code
+        self.reason = reason
+        self.abrupt = abrupt
 
 
 LegEvent: TypeAlias = "Received | Breach | Lost | Expired | Stopped"
@@ -234,6 +240,13 @@ class Leg(asyncio.Protocol):
 
     def abort(self) -> None:
         if not self.gone:
+            self.transport.abort()
+
+    def reset(self) -> None:
+        """End the connection as if the machine had gone: TCP's RST, nothing is sent any more."""
+        if not self.gone:
+            self.over = True
+            reset_on_close(self.transport.get_extra_info("socket"))
             self.transport.abort()
 
     def _end(self, wait_s: float, then: Callable[[], None]) -> bool:

@@ -28,24 +28,26 @@ from ocpp_proxy.core.frame import Sender, Side, Version
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.core.record import NO_EXTRA, Closed, Entry, Writable
 from ocpp_proxy.core.vocabulary import SUBPROTOCOLS
-from ocpp_proxy.relay.leg import GOODBYE_S, Expired, Leg, LegEvent, Lost, Stopped
+from ocpp_proxy.relay.ledger import Page
+from ocpp_proxy.relay.leg import GOING_AWAY, GOODBYE_S, Expired, Leg, LegEvent, Lost, Stopped
+from ocpp_proxy.rules.place import SHOWN
 from ocpp_proxy.wire.deflate import Chosen
 from ocpp_proxy.wire.happening import CLOSE, LOST, Breach, Received, close_of, payload_of
 
 if TYPE_CHECKING:
     from ocpp_proxy.relay.ledger import Ledger, Seen
+    from ocpp_proxy.relay.part import Part
     from ocpp_proxy.relay.scribe import Scribe
     from ocpp_proxy.relay.settings import RelaySettings
 
-_GOING_AWAY = 1001
-
 
 class Pair:
-    """One relayed connection. `identity`, `version`, `since` and both legs' `frames` are for views."""
+    """One relayed connection. `identity`, `version`, `since` and both legs' `frames` are for views; `part`: what this
+    program itself may do on it, None without leave."""
 
     __slots__ = (
-        "_closed", "_closes", "_lost", "_on_end", "_scribe", "_settings", "_timer", "csms", "identity", "ledger",
-        "since", "station", "subprotocol",
+        "_closed", "_closes", "_lost", "_on_end", "_settings", "_timer", "csms", "identity", "ledger",
+        "part", "scribe", "since", "station", "subprotocol",
     )  # fmt: skip
 
     def __init__(
@@ -67,19 +69,20 @@ class Pair:
         self.subprotocol = subprotocol
         self.since = since
         self.ledger = ledger
-        self._scribe = scribe
+        self.scribe = scribe
         self._settings = settings
         self._on_end = on_end
         self._closed = False  # the Closed record is written: nothing is on record after it
         self._closes: tuple[tuple[Side, bytes], ...] = ()  # the close frames' payloads, as they came
         self._lost: Side | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.part: Part | None = None
         station.join(self, csms)
         csms.join(self, station)
 
     @property
     def connection(self) -> str:
-        return self._scribe.connection
+        return self.scribe.connection
 
     @property
     def version(self) -> Version | None:
@@ -101,11 +104,17 @@ class Pair:
         """Append what has to be written before `act` is called with the same event."""
         if self._closed:
             return
+        part = self.part
+        if part is not None and (type(event) is not Received or event.opcode == CLOSE):
+            part.ending(event, Page(at, records, seen), _gone(leg, event), _why(leg, event))
         if type(event) is Received:
             if event.opcode == CLOSE:
                 self._note_close(leg, event, at, records, seen)
             elif self._lost is None:
-                self._scribe.write_down(leg.side, event, at, records, seen)
+                if part is None:
+                    self.scribe.write_down(leg.side, event, at, records, seen)
+                else:
+                    part.note(leg, event, at, records, seen)
         elif type(event) is Lost:
             self._note_loss(leg, event, at, records, seen)
         elif type(event) is Breach:
@@ -114,8 +123,10 @@ class Pair:
             records.append(entry)
             seen.append((entry, None))
             self._note_end(event.code, event.reason, at, records, seen)
+        elif type(event) is Stopped:
+            self._note_end(event.code, event.reason, at, records, seen)
         else:
-            self._note_end(_GOING_AWAY, "", at, records, seen)
+            self._note_end(GOING_AWAY, "", at, records, seen)
 
     def _note_close(
         self, leg: Leg, event: Received, at: Instant, records: list[Writable], seen: list[Seen]
@@ -154,7 +165,7 @@ class Pair:
         records: list[Writable], seen: list[Seen], extra: Mapping[str, str] = NO_EXTRA,
     ) -> None:  # fmt: skip
         self._closed = True
-        seen += self._scribe.broken_off()
+        seen += self.scribe.broken_off()
         closed = Closed(connection=self.connection, at=at, by=by, code=code, reason=reason, echo=echo, extra=extra)
         records.append(closed)
         seen.append((closed, None))
@@ -163,6 +174,8 @@ class Pair:
 
     def act(self, leg: Leg, event: LegEvent) -> None:
         """Do what the event asks for; the bytes of a frame go on exactly as they came."""
+        if self.part is not None and self.part.act(leg, event):
+            return
         if type(event) is Received:
             peer = leg.peer
             if peer is not None and not peer.over:
@@ -200,18 +213,25 @@ class Pair:
         for each in (self.station, self.csms):
             each.drop(self._settings.linger_s)
 
-    def _act_stop(self, _leg: Leg, _event: LegEvent) -> None:
+    def _act_stop(self, _leg: Leg, event: LegEvent) -> None:
+        assert isinstance(event, Stopped)
         for each in (self.station, self.csms):
-            if each.over:
+            if event.abrupt:
+                each.reset()
+            elif each.over:
                 each.close()
             else:
-                each.write(each.link.close_frame(_GOING_AWAY))
+                each.write(each.link.close_frame(event.code, event.reason))
                 linger_s = self._settings.linger_s
                 each.finish(min(linger_s, GOODBYE_S) if each.secure else linger_s)
 
     def stop(self) -> None:
         """Close both legs with 1001, in turn with what was received before."""
-        self.ledger.receive(self.station, [Stopped()])
+        self.end()
+
+    def end(self, code: int = GOING_AWAY, reason: str = "", *, abrupt: bool = False) -> None:
+        """Close both legs with this code, or `abrupt` without a close frame."""
+        self.ledger.receive(self.station, [Stopped(code, reason, abrupt=abrupt)])
 
     def abort(self) -> None:
         """End both connections at once, whatever is still to be sent."""
@@ -232,3 +252,22 @@ _ACTS: dict[type, Callable[[Pair, Leg, LegEvent], None]] = {
     Expired: Pair._act_expiry,
     Stopped: Pair._act_stop,
 }
+
+
+def _gone(leg: Leg, event: LegEvent) -> tuple[Side, ...]:
+    """Who gets nothing any more."""
+    if type(event) is Lost:
+        return (leg.side,)
+    return ("station", "csms") if type(event) is Stopped and event.abrupt else ()
+
+
+def _why(leg: Leg, event: LegEvent) -> str:
+    """Why a connection ends, for those who still wait for something on it."""
+    if type(event) is Lost:
+        return f"the {SHOWN[leg.side]} lost the connection" + (f": {event.reason}" if event.reason else "")
+    if type(event) is Received:
+        code, reason = close_of(event.data)
+        return f"the {SHOWN[leg.side]} closed the connection with {code}" + (f" ({reason})" if reason else "")
+    if type(event) is Breach:
+        return f"the {SHOWN[leg.side]} broke the WebSocket protocol: {event.reason}"
+    return "the proxy closed the connection"

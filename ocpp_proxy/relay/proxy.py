@@ -11,6 +11,7 @@ import errno
 import socket
 from collections.abc import Callable, Mapping
 
+from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.relay.ledger import Ledger, Observer, Recorder
 from ocpp_proxy.relay.pair import Pair
 from ocpp_proxy.relay.reception import Reception
@@ -31,7 +32,8 @@ def _unheard(_: str) -> None: ...
 
 class Proxy:
     """Records to `recorder` before it forwards, shows to `observer` after that; None for none. `on_notice` gets a
-    sentence whenever somebody should read it at once. Raises BadInput for settings that cannot be used."""
+    sentence whenever somebody should read it at once. `on_open` gets each pair before its first frame is forwarded;
+    `turned_away` says why a station gets no connection, if so. Raises BadInput for settings that cannot be used."""
 
     def __init__(
         self,
@@ -39,11 +41,15 @@ class Proxy:
         recorder: Recorder | None,
         observer: Observer | None,
         on_notice: Callable[[str], None] = _unheard,
+        on_open: Callable[[Pair], None] | None = None,
+        turned_away: Callable[[str], str | None] | None = None,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
         self._observer = observer
         self._on_notice = on_notice
+        self._on_open = on_open
+        self._turned_away = turned_away
         self._places = [parse_listen(text) for text in settings.listen]
         self._upstream = Upstream.parse(settings.upstream)
         self._csms_tls = (settings.csms_tls or csms_context()) if self._upstream.secure else None
@@ -51,9 +57,12 @@ class Proxy:
         self._sockets: list[socket.socket] = []
         self._listening = Tasks(self._unexpected)
         self._receiving = Tasks(self._unexpected)
+        self._watching = Tasks(self._unexpected)
+        self._stopped = False
         self._free = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self._empty = asyncio.Event()
         self._ledger: Ledger | None = None
+        self._reception: Reception | None = None
 
     @property
     def connections(self) -> Mapping[str, Pair]:
@@ -63,10 +72,33 @@ class Proxy:
     async def start(self) -> list[str]:
         """Listen; the URLs of the addresses bound. Raises BadInput where one cannot be had."""
         ledger = self._ledger = Ledger(self._recorder, self._observer, self._on_notice)
-        reception = Reception(
+        self._reception = Reception(
             self._settings, ledger,
             upstream=self._upstream, csms_tls=self._csms_tls, on_open=self._opened, on_end=self._ended,
+            turned_away=self._turned_away,
         )  # fmt: skip
+        self._listen()
+        self._places = [sock.getsockname()[:2] for sock in self._sockets]  # the same ports, should it listen again
+        self._watching.spawn(self._look_for_life(), "look for dead links")
+        return [self._url(sock) for sock in self._sockets]
+
+    def stop_listening(self) -> None:
+        """TCP refuses who calls from now on; the open connections stay."""
+        self._listening.stop()
+        self._close_sockets()
+
+    def listen_again(self) -> None:
+        """On the same addresses. Says so where one cannot be had any more."""
+        if self._sockets or self._ledger is None or self._stopped:
+            return
+        try:
+            self._listen()
+        except BadInput as error:
+            self._on_notice(f"{error}; trying again")
+            asyncio.get_running_loop().call_later(_PAUSE_S, self.listen_again)
+
+    def _listen(self) -> None:
+        assert self._reception is not None
         try:
             for host, port in self._places:
                 self._sockets += listen(host, port)
@@ -74,15 +106,15 @@ class Proxy:
             self._close_sockets()
             raise
         for sock in self._sockets:
-            self._listening.spawn(self._accept(sock, reception), f"listen on {sock.getsockname()}")
-        self._listening.spawn(self._look_for_life(), "look for dead links")
-        return [self._url(sock) for sock in self._sockets]
+            self._listening.spawn(self._accept(sock, self._reception), f"listen on {sock.getsockname()}")
 
     async def stop(self) -> None:
         """Close both legs of each connection with 1001 and see everything recorded. Before `start`, and a second time,
         it does nothing."""
         if self._ledger is None:
             return
+        self._stopped = True
+        await self._watching.cancel()
         await self._listening.cancel()
         self._close_sockets()
         await self._receiving.cancel()
@@ -132,6 +164,8 @@ class Proxy:
 
     def _opened(self, pair: Pair) -> None:
         self._pairs[pair.connection] = pair
+        if self._on_open is not None:
+            self._on_open(pair)
 
     def _ended(self, pair: Pair) -> None:
         self._pairs.pop(pair.connection, None)

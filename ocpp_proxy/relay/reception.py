@@ -47,7 +47,8 @@ _PLAIN_ON_TLS = "this port speaks TLS: set wss:// in place of ws:// in the stati
 
 
 class Reception:
-    """`on_open` gets each pair before its first frame is forwarded, `on_end` when both legs are gone."""
+    """`on_open` gets each pair before its first frame is forwarded, `on_end` when both legs are gone. `turned_away`:
+    why a station gets no connection now, None where it gets one."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Reception:
         csms_tls: ssl.SSLContext | None,
         on_open: Callable[[Pair], None],
         on_end: Callable[[Pair], None],
+        turned_away: Callable[[str], str | None] | None = None,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -65,6 +67,7 @@ class Reception:
         self._csms_tls = csms_tls
         self._on_open = on_open
         self._on_end = on_end
+        self._turned_away = turned_away
 
     async def receive(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
         """Deal with an accepted connection; returns when it is open or refused."""
@@ -174,6 +177,8 @@ class Reception:
         if leg.eof or leg.gone:
             raise RefusedError("the station hung up right after its request", None, None)
         who = caller.identity
+        if self._turned_away is not None and (reason := self._turned_away(who)) is not None:
+            raise RefusedError(reason, 503)
         target = self._upstream.target(caller.request.path, who)
         onward = opening.onward(message.raw, target, self._upstream.authority)
         caller.struck = onward.struck

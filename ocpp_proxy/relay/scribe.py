@@ -53,14 +53,29 @@ class Scribe:
 
     def write_down(
         self, sender: Side, received: Received, at: Instant, records: list[Writable], seen: list[Seen]
-    ) -> None:
-        """Append what is to be written before the frame goes on, and what may be shown of it after that."""
+    ) -> tuple[FrameRecord, Frame | None] | None:
+        """Append what is to be written before the frame goes on, and what may be shown of it after that. Returns the
+        message that is whole with it."""
         opcode = received.opcode
         if opcode == CONT or not received.fin:
-            self._fragment(sender, received, at, records, seen)
-            return
+            return self._fragment(sender, received, at, records, seen)
         self.seq += 1
-        record, frame = self._message(self.seq, sender, _NAMES[opcode], received.data, at)
+        written = self._message(self.seq, sender, _NAMES[opcode], received.data, at)
+        records.append(written[0])
+        if self._unfinished:
+            self._show_later(*written, seen)
+        else:
+            seen.append(written)
+        return written
+
+    def read(self, sender: Side, opcode: int, raw: bytes, at: Instant) -> tuple[FrameRecord, Frame | None]:
+        """A whole message that is not written down yet: it has no number before `enter`."""
+        return self._message(0, sender, _NAMES[opcode], raw, at)
+
+    def enter(self, record: FrameRecord, frame: Frame | None, records: list[Writable], seen: list[Seen]) -> None:
+        """Give a message the next number and append it."""
+        self.seq += 1
+        record.seq = self.seq
         records.append(record)
         if self._unfinished:
             self._show_later(record, frame, seen)
@@ -102,24 +117,25 @@ class Scribe:
 
     def _fragment(
         self, sender: Side, received: Received, at: Instant, records: list[Writable], seen: list[Seen]
-    ) -> None:
+    ) -> tuple[FrameRecord, Frame | None] | None:
         unfinished = self._unfinished = self._unfinished or {}
         if received.opcode != CONT:
             self.seq += 1
             message = unfinished[sender] = _Unfinished(self.seq, at, _NAMES[received.opcode])
             self._take_part(message, received.data)
             records.append(self._incomplete(sender, message))
-            return
+            return None
         message = unfinished[sender]
         self._take_part(message, received.data)
         if not received.fin:
             records.append(Part(connection=self.connection, seq=message.seq, data=message.shown[-1]))
-            return
+            return None
         del unfinished[sender]
         record, frame = self._message(message.seq, sender, message.opcode, b"".join(message.parts), message.at)
         record.fragments = tuple(map(len, message.parts))
         records.append(record)
         self._show_later(record, frame, seen)
+        return record, frame
 
     def _show_later(self, record: FrameRecord, frame: Frame | None, seen: list[Seen]) -> None:
         later = self._later = self._later or []

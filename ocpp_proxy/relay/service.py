@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ocpp_proxy.capture import Recorder
+from ocpp_proxy.core.frame import Version
+from ocpp_proxy.core.schema import Schemas
+from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.relay.analysis import Analysis, Listener
+from ocpp_proxy.relay.controls import Controls
 from ocpp_proxy.relay.proxy import Proxy, RelaySettings
 
 
@@ -21,10 +26,18 @@ class Service:
         *,
         listeners: Sequence[Listener] = (),
         on_notice: Callable[[str], None],
+        schemas: Schemas | None = None,
+        allow_injection: bool = False,
     ) -> None:
         self.recorder = recorder
         self.analysis = Analysis(pipeline, recorder, listeners, on_notice)
-        self.proxy = Proxy(settings, recorder, self.analysis.observe, on_notice=on_notice)
+        self.proxy = Proxy(settings, recorder, self.analysis.observe, on_notice=on_notice,
+                           on_open=lambda pair: self.controls.attach(pair),
+                           turned_away=lambda identity: self.controls.turned_away(identity))
+        self.controls = Controls(
+            self.proxy, schemas or Schemas(load_schema), allowed=allow_injection, write=recorder.write,
+            on_notice=on_notice, version_of=partial(_version_of, pipeline),
+        )
 
     async def start(self) -> list[str]:
         """Listen; the URLs that stations can be given. Raises BadInput where an address cannot be had."""
@@ -34,6 +47,12 @@ class Service:
 
     async def stop(self) -> None:
         """Close both legs of each connection with 1001, analyse what waits, save everything."""
+        self.controls.stop()
         await self.proxy.stop()
         self.analysis.finish()
         self.recorder.close()
+
+
+def _version_of(pipeline: Pipeline, station: str) -> Version | None:
+    session = pipeline.session(station)
+    return session.version if session is not None else None

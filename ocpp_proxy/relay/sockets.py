@@ -50,6 +50,11 @@ def is_dead(sock: socket.socket, patience_ms: int) -> bool:
     return bool(retransmits + probes >= _LOST_MIN and unheard_ms > patience_ms)
 
 
+def reset_on_close(sock: socket.socket) -> None:
+    """Closing will send RST in place of FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0))
+
+
 def listen(host: str, port: int) -> list[socket.socket]:
     """Listening sockets for each address of a host, on one port. Raises BadInput."""
     place = f"--listen {host}:{port}"

@@ -92,6 +92,10 @@ class _Link(Protocol):
         payload = Close(code, _cut(reason)).serialize()
         return Frame(Opcode.CLOSE, payload).serialize(mask=self.side is not SERVER)
 
+    def message_frame(self, data: bytes, *, binary: bool = False) -> bytes:
+        """A data message of our own, in one frame and never compressed: the peers' compressors know nothing of it."""
+        return Frame(Opcode.BINARY if binary else Opcode.TEXT, data).serialize(mask=self.side is not SERVER)
+
     # -- handshake
 
     def parse(self) -> Generator[None, None, None]:

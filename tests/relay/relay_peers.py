@@ -14,6 +14,9 @@ from websockets.utils import accept_key, apply_mask
 
 from ocpp_proxy.core.frame import Frame
 from ocpp_proxy.core.record import Closed, Entry, FrameRecord, Opened, Part, Record, Writable
+from ocpp_proxy.core.schema import Schemas
+from ocpp_proxy.files.schemas import load_schema
+from ocpp_proxy.relay.controls import Controls
 from ocpp_proxy.relay.proxy import Proxy, RelaySettings
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -219,6 +222,7 @@ class Relay:
     recording: Recording
     seen: list[tuple[Record, Frame | None]]
     notices: list[str]
+    controls: Controls
     stations: list[Peer] = field(default_factory=list)  # who forgets a stream closes it
 
     @property
@@ -241,14 +245,18 @@ class Relay:
 
 @contextlib.asynccontextmanager
 async def relaying(upstream: str | int, **settings: Any) -> AsyncIterator[Relay]:
-    """A proxy in front of `upstream`, a URL or a local port."""
+    """A proxy in front of `upstream`, a URL or a local port. `allowed`: it may take part."""
     url = upstream if isinstance(upstream, str) else f"ws://127.0.0.1:{upstream}"
     recording, seen, notices = Recording(), [], []
-    opaque = settings.pop("opaque", False)
+    opaque, allowed = settings.pop("opaque", False), settings.pop("allowed", False)
     made = replace(RelaySettings(upstream=url, listen=("127.0.0.1:0",), linger_s=0.2), **settings)
-    proxy = Proxy(made, None if opaque else recording, None if opaque else seen.extend, notices.append)
+    proxy = Proxy(made, None if opaque else recording, None if opaque else seen.extend, notices.append,
+                  on_open=lambda pair: controls.attach(pair),
+                  turned_away=lambda identity: controls.turned_away(identity))
+    controls = Controls(proxy, Schemas(load_schema), allowed=allowed, version_of=lambda _: None,
+                        write=recording.write, on_notice=notices.append)
     (bound,) = await proxy.start()
-    relay = Relay(proxy, bound, recording, seen, notices)
+    relay = Relay(proxy, bound, recording, seen, notices, controls)
     try:
         yield relay
     finally:

@@ -68,12 +68,13 @@ async def send(peer: Any, data: bytes, cuts: list[int], patient: bool) -> None:
             await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("allowed", [False, True], ids=["watching", "ready to take part"])
 @pytest.mark.parametrize("loop", LOOPS)
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(station=streams, csms=streams)
-def test_any_traffic(loop: str, station: Any, csms: Any) -> None:
+def test_any_traffic(allowed: bool, loop: str, station: Any, csms: Any) -> None:
     async def main() -> None:
-        async with joined() as both:
+        async with joined(allowed=allowed) as both:
             wanted = {"station": expand(station, True), "csms": expand(csms, False)}
             cuts = {"station": station, "csms": csms}
             await asyncio.gather(*(send(both.side(side), wanted[side][0], *cuts[side][1:]) for side in wanted))
