@@ -76,6 +76,7 @@ class Controlled:
             if not stop.done():
                 stop.set_result(signal.SIGTERM)
 
+        service.controls.on_act.append(self._board.act)
         self._api.open(Subject(service.controls, self._board, self._started, tuple(addresses), recorder.path,
                                lambda: not recorder.had_gap, end))
         allowed = "may alter traffic" if service.controls.allowed else "may not alter traffic (--allow-injection)"

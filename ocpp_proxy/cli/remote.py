@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 USAGE, INTERLOCK = 2, 7
 BY = "command line"
 LONGEST = 400
-_INTERLOCK = frozenset({"not-allowed", "panicked", "confirm", "stopped"})
+_INTERLOCK = frozenset({"not-allowed", "panicked", "confirm"})
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 proxy_option = click.option(

@@ -125,7 +125,8 @@ async def _controlled(
     try:
         stop = _signals()
         face = Face(options["view"], path)
-        service = Service(settings, recorder, pipeline, listeners=[face, *control.listeners], on_notice=notice)
+        service = Service(settings, recorder, pipeline, listeners=[face, *control.listeners], on_notice=notice,
+                          allow_injection=options["allow_injection"])
         addresses = await service.start()
         control.open(service, recorder, addresses, stop)
         for address in addresses:

@@ -21,7 +21,7 @@ from ocpp_proxy.relay.acts import RefusedActError, Why
 
 STATUS: Mapping[Why, int] = {
     "not-allowed": 403, "panicked": 403, "confirm": 409, "unknown-station": 404, "unknown-connection": 404,
-    "unknown-fault": 404, "schema": 422, "bad-order": 422, "stopped": 503,
+    "unknown-fault": 404, "schema": 422, "bad-order": 422,
 }  # fmt: skip
 MISTAKE = "a mistake in the control API itself; what is wrong stands in the proxy's own output"
 REFUSALS: dict[int | str, dict[str, Any]] = {

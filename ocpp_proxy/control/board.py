@@ -16,6 +16,7 @@ from ocpp_proxy.control.stations import Lookup, Stations
 from ocpp_proxy.core.event import ConnectionClosed, ConnectionOpened, Event, FindingRaised, FrameSeen, GapSeen
 from ocpp_proxy.core.finding import Finding, Severity
 from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.core.record import Entry
 
 FINDINGS_KEPT = 5_000
 
@@ -43,6 +44,13 @@ class Board:
 
     def tick(self, at: Instant) -> None:
         """Time alone changes nothing here."""
+
+    def act(self, entry: Entry) -> None:
+        """Take what goes on record as done by this program, or as a remark."""
+        station = self.stations.of_connection(entry.connection)
+        self.hub.publish(entry.type, station, lambda: {
+            "station": station, "connection": entry.connection, "at": entry.at.isoformat() if entry.at else None,
+            **entry.fields})
 
     def findings(self, station: str | None, severity: Severity | None, limit: int) -> list[Finding]:
         """The last `limit`, in the order in which they were first raised."""

@@ -81,6 +81,10 @@ class Stations:
     def get(self, identity: str) -> Station | None:
         return self._known.get(identity)
 
+    def of_connection(self, connection: str | None) -> str | None:
+        """Whose open connection that is."""
+        return next((one.identity for one in self._known.values() if connection in one.links), None)
+
     def all(self) -> list[Station]:
         """By identity."""
         return [station for _, station in sorted(self._known.items())]

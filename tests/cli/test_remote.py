@@ -123,7 +123,6 @@ REFUSALS: list[tuple[RefusedActError, int, str]] = [
     (RefusedActError("not-allowed", "it runs without --allow-injection"), 7, "it runs without --allow-injection"),
     (RefusedActError("panicked", "a panic is on"), 7, "a panic is on"),
     (RefusedActError("confirm", "Reset Hard may end charging"), 7, "may end charging; --yes says that it is meant"),
-    (RefusedActError("stopped", "the run is ending"), 7, "the run is ending"),
     (RefusedActError("unknown-connection", "no connection c9"), 2, "no connection c9"),
     (RefusedActError("bad-order", "no"), 2, "no"),
     (RefusedActError("schema", "the payload breaks its schema",
