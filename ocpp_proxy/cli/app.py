@@ -20,13 +20,13 @@ from ocpp_proxy import __version__, config
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See the whole chain at work on simulated peers, in under a minute."),
     "run": ("run", "Relay, record and check the traffic between stations and a CSMS."),
+    "check": ("check", "Check captures: everything the rules and schemas have to say."),
+    "capture": ("capture", "Look into captures, search, export and import them."),
     "inject": ("inject", "Send a Call to a station or its CSMS through a running proxy."),
     "fault": ("fault", "Put faults on the live links of a running proxy, list and clear them."),
     "panic": ("panic", "Make a running proxy a pure relay again, at once."),
     "note": ("note", "Write a remark into the capture of a running proxy."),
     "stop": ("stop", "End a running proxy, everything saved."),
-    "check": ("check", "Check captures: everything the rules and schemas have to say."),
-    "capture": ("capture", "Look into captures, search, export and import them."),
     "rules": ("rules", "List, explain, test and lint the rules."),
     "sim": ("sim", "Simulated stations and CSMSs."),
 }

@@ -12,11 +12,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from ocpp_proxy.capture.jsontext import dumps, loads
 from ocpp_proxy.control import models
 from ocpp_proxy.control.answers import CONFIRM, NOT_FOUND, REFUSALS, Said
 from ocpp_proxy.control.board_api import Identity
 from ocpp_proxy.control.follow import Follower
 from ocpp_proxy.control.subject import Subject
+from ocpp_proxy.core.redact import redact
 from ocpp_proxy.relay.acts import Fault, FaultOrder, Injection
 
 FaultId = Annotated[str, Path(min_length=1, max_length=100)]
@@ -109,5 +111,9 @@ def _all(faults: list[Fault]) -> Said:
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
+    """Payloads in it are masked, and of a patch no values are told: what they are for cannot be known."""
     order = {name: value for name, value in asdict(fault.order).items() if value is not None}
-    return {"id": fault.id, "order": order, "since": fault.since, "hits": fault.hits}
+    if fault.order.patch is not None:
+        order["patch"] = [{key: one[key] for key in ("op", "path", "from") if key in one} for one in fault.order.patch]
+    masked, _ = redact(dumps(order).encode())
+    return {"id": fault.id, "order": loads(masked.decode()), "since": fault.since, "hits": fault.hits}

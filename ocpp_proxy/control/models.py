@@ -238,7 +238,7 @@ class Injected(BaseModel):
 
 
 class Fault(BaseModel):
-    """A fault in force; `order` as it was given."""
+    """A fault in force; `order` as it was given, its payloads masked and its patch without values."""
 
     id: str
     order: dict[str, Any]

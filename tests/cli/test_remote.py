@@ -6,15 +6,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "control"))
-
 from control_parts import Parts, Served, served
 
 from ocpp_proxy.__main__ import main

@@ -99,7 +99,11 @@ def test_ready_line_and_file_say_where_it_listens_and_records(tmp_path: Path) ->
             url = proxy.ready["listen"]
             assert proxy.lines[-1] == f"listening on {url} → {upstream}"
             assert not url.endswith(":0")
-            assert proxy.ready == {"listen": url, "control": None, "token_file": None, "capture": "x.db",
+            control, token_file = proxy.ready["control"], proxy.ready["token_file"]
+            assert proxy.lines == [
+                f"control API on {control}, token in {token_file}; it may not alter traffic (--allow-injection)",
+                f"listening on {url} → {upstream}"]
+            assert proxy.ready == {"listen": url, "control": control, "token_file": token_file, "capture": "x.db",
                                    "view": "quiet", "pid": proxy.process.pid}
             assert ACCEPTED in await boot(url)
             assert await proxy.end(signal.SIGTERM) == 0
