@@ -304,8 +304,10 @@ class Pipeline:
     def _correlated(self, link: Connection, record: FrameRecord, frame: Frame) -> Seen:
         """Pair the frame and count it."""
         side = OTHER_SIDE[record.to]
-        held_s = (record.held_ms or 0.0) / 1000
-        at = record.at if not held_s else _later(record.at, held_s)
+        held_s, at, said = (record.held_ms or 0.0) / 1000, record.at, self._time
+        if held_s:  # on record when it went on, by the time when it came
+            at = _later(at, held_s)
+            said -= max(0.0, self._latest.seconds_since(record.at) if self._latest is not None else 0.0) * self._scale
         correlation = link.correlator.receive(
             frame, record.seq, record.sender, at, side if record.sender == "proxy" else None
         )
@@ -315,7 +317,7 @@ class Pipeline:
             link.open -= 1
         elif isinstance(frame, Call):
             if exchange is not None:
-                exchange.called_time = self._time + held_s * self._scale
+                exchange.called_time = said + held_s * self._scale
                 exchange.withheld = record.origin == "withheld"
             if "opened" in remarks:
                 self._exchanges += 1
@@ -328,7 +330,7 @@ class Pipeline:
             remarks = tuple(link.certain(record, frame, side, correlation))
         if link.unheard and isinstance(frame, Call):
             link.unheard -= {side}
-        now = Now(link.session, link.session.version or FALLBACK, record.connection, self._time, record.at,
+        now = Now(link.session, link.session.version or FALLBACK, record.connection, said, record.at,
                   link.state, record, frame, side, exchange)
         return Seen(now, record, frame, side, correlation, remarks)
 

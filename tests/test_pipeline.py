@@ -364,6 +364,20 @@ def test_a_call_whose_timeout_passes_is_unanswered_until_it_is_answered_after_al
     assert wire.found() == [("frame-late-result", "csms", [2])]
 
 
+def test_a_call_that_was_held_counts_from_when_it_went_on(wire):
+    for _ in range(20):  # meanwhile, of other connections
+        wire.open("other", "T")
+    held = FrameRecord(connection="c1", seq=1, at=Instant(wire.at_us - 19 * SECOND), sender="csms", to="station",
+                       opcode="text", data=b'[2,"1","ClearCache",{}]', held_ms=18000.0)
+    wire.feed(held)
+    answer = FrameRecord(connection="c1", seq=2, at=wire.now(), sender="station", to="csms", opcode="text",
+                         data=b'[3,"1",{"status":"Accepted"}]')
+    (seen, *_) = wire.feed(answer)
+    assert seen.exchange.latency_ms == 2000
+    assert wire.pipeline.session("S").held_s == 18
+    assert seen.exchange.called_time == pytest.approx(19)  # of 21 seconds that the pipeline has seen
+
+
 def test_a_retry_is_no_new_exchange(wire):
     wire.station(2, "1", "Heartbeat", {})
     wire.station(2, "1", "Heartbeat", {})

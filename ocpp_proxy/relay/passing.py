@@ -11,8 +11,8 @@ _COMPRESSED = 0x40
 
 class Passing:
     """A whole message of `side`, read but not written down. `raw`: its frames as they came; `data`: its payload, not
-    masked; `record` and `frame` hold the masked form; `since`: when it came, by the clock that measures intervals; `waited`: it did not
-    go on at once."""
+    masked; `record` and `frame` hold the masked form; `since`: when it came, by the clock that measures intervals;
+    `waited`: it did not go on at once."""
 
     __slots__ = ("action", "binary", "compressed", "data", "frame", "raw", "record", "side", "since", "waited")
 

@@ -84,6 +84,9 @@ class Proxy:
 
     def stop_listening(self) -> None:
         """TCP refuses who calls from now on; the open connections stay."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock)  # the task that accepts ends a tick later, when its number may be another's
         self._listening.stop()
         self._close_sockets()
 
