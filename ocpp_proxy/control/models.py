@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ocpp_proxy.core.finding import Axis, Severity
 from ocpp_proxy.core.frame import Sender, Side
@@ -16,6 +16,15 @@ from ocpp_proxy.core.record import Origin
 from ocpp_proxy.relay.acts import Came, FaultKind
 
 WAIT_MOST_S = 600.0
+
+
+def _whole(value: Any) -> Any:
+    """JSON Schema counts 1.0 among the integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000), BeforeValidator(_whole)]
+CloseCode = Annotated[int, Field(ge=1000, le=4999), BeforeValidator(_whole)]
 Seconds = Annotated[float, Field(ge=0, le=86_400 * 30)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -64,14 +73,14 @@ class AddFault(By):
     sender: Side | None = None
     action: Name | None = None
     part: Literal["call", "answer"] | None = None
-    count: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    count: Count | None = None
     for_s: Annotated[float, Field(gt=0, le=86_400 * 30)] | None = None
     seconds: Seconds | None = None
-    bytes_per_s: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    bytes_per_s: Count | None = None
     patch: Annotated[list[dict[str, Any]], Field(max_length=100)] | None = None
     result: dict[str, Any] | None = None
     error: Failure | None = None
-    code: Annotated[int, Field(ge=1000, le=4999)] = 1000
+    code: CloseCode = 1000
     reason: str = Field("", max_length=123)
     confirm: bool = False
 
