@@ -99,6 +99,8 @@ class Hub:
     def publish(self, kind: str, station: str | None, make: Callable[[], dict[str, Any]]) -> None:
         """Tell everybody who wants it; `make` is only called where somebody does."""
         self._number += 1
+        if not self._subscribers:
+            return
         wanting = [one for one in self._subscribers if one.wants(kind, station)]
         if wanting:
             fields = make()

@@ -20,7 +20,6 @@ from ocpp_proxy.core.frame import (
     CallResultError,
     Frame,
     Malformed,
-    Opcode,
     Send,
     Sender,
     Side,
@@ -40,7 +39,7 @@ _KINDS: dict[type[Frame], str] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)  # not frozen: one is made for each message
 class Message:
     """`data`: the beginning of the payload, masked; `size_bytes`: of all of it. `action`: the Call's own, or that of
     the Call that is answered; `latency_ms`: of an answer, from its Call."""
@@ -52,7 +51,6 @@ class Message:
     sender: Sender
     to: Side
     origin: Origin
-    opcode: Opcode
     kind: str
     message_id: str | None
     action: str | None
@@ -83,11 +81,10 @@ def message_of(event: FrameSeen, *, mask: bool) -> Message:
     action = frame.action if isinstance(frame, Call | Send) else exchange.action if exchange is not None else None
     answers = exchange is not None and exchange.answer is frame
     return Message(
-        station=event.station, connection=record.connection, seq=record.seq, at=record.at, sender=record.sender,
-        to=record.to, origin=record.origin, opcode=record.opcode,
-        kind=_KINDS.get(type(frame), record.opcode) if frame is not None else record.opcode,
-        message_id=_cut(getattr(frame, "message_id", None)), action=_cut(action), data=data[:DATA_KEPT],
-        size_bytes=len(data), held_ms=record.held_ms, latency_ms=exchange.latency_ms if exchange and answers else None,
+        event.station, record.connection, record.seq, record.at, record.sender, record.to, record.origin,
+        _KINDS.get(type(frame), record.opcode) if frame is not None else record.opcode,
+        _cut(getattr(frame, "message_id", None)), _cut(action), data[:DATA_KEPT], len(data), record.held_ms,
+        exchange.latency_ms if exchange is not None and answers else None,
     )  # fmt: skip
 
 
