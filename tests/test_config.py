@@ -25,7 +25,7 @@ def written(folder: Path, text: str) -> Path:
 def test_options_are_known_by_their_own_names(tmp_path: Path) -> None:
     file = written(tmp_path, '[run]\nupstream = "ws://c"\nupstream_timeout = 3\nlisten = ["127.0.0.1:0"]\n'
                              '[capture.export]\nto = "jsonl"\n')
-    assert config.load(file, ALLOWED) == {
+    assert config.load(file, ALLOWED).options == {
         "run": {"upstream": "ws://c", "upstream-timeout": 3, "listen": ["127.0.0.1:0"]},
         "capture": {"export": {"to": "jsonl"}},
     }

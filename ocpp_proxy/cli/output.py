@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 from rich.console import Console
 
@@ -18,5 +20,6 @@ class Stdout(Console):
 
 
 def notice(text: str) -> None:
-    """A sentence for the engineer, at once and on stderr."""
-    click.echo(f"ocpp-proxy: {text}", err=True)
+    """A sentence for the engineer, at once and on stderr; a terminal that is gone stops nothing."""
+    with suppress(OSError):
+        click.echo(f"ocpp-proxy: {text}", err=True)

@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping
 from ocpp_proxy.relay.ledger import Ledger, Observer, Recorder
 from ocpp_proxy.relay.pair import Pair
 from ocpp_proxy.relay.reception import Reception
+from ocpp_proxy.relay.routes import Routes
 from ocpp_proxy.relay.settings import Keepalive, RelaySettings, parse_listen
 from ocpp_proxy.relay.sockets import listen
 from ocpp_proxy.tasks import Tasks
-from ocpp_proxy.wire.tls import csms_context
-from ocpp_proxy.wire.upstream import Upstream
 
 __all__ = ["Keepalive", "Proxy", "RelaySettings"]
 
@@ -31,7 +30,9 @@ def _unheard(_: str) -> None: ...
 
 class Proxy:
     """Records to `recorder` before it forwards, shows to `observer` after that; None for none. `on_notice` gets a
-    sentence whenever somebody should read it at once. Raises BadInput for settings that cannot be used."""
+    sentence whenever somebody should read it at once. `routes` may be replaced at any time, for those who connect from
+    then on; None at the start sends everybody to the settings' upstream. Raises BadInput for settings that cannot be
+    used."""
 
     def __init__(
         self,
@@ -39,14 +40,14 @@ class Proxy:
         recorder: Recorder | None,
         observer: Observer | None,
         on_notice: Callable[[str], None] = _unheard,
+        routes: Routes | None = None,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
         self._observer = observer
         self._on_notice = on_notice
         self._places = [parse_listen(text) for text in settings.listen]
-        self._upstream = Upstream.parse(settings.upstream)
-        self._csms_tls = (settings.csms_tls or csms_context()) if self._upstream.secure else None
+        self.routes = routes or Routes.single(settings)
         self._pairs: dict[str, Pair] = {}
         self._sockets: list[socket.socket] = []
         self._listening = Tasks(self._unexpected)
@@ -65,7 +66,7 @@ class Proxy:
         ledger = self._ledger = Ledger(self._recorder, self._observer, self._on_notice)
         reception = Reception(
             self._settings, ledger,
-            upstream=self._upstream, csms_tls=self._csms_tls, on_open=self._opened, on_end=self._ended,
+            route=lambda identity: self.routes.route(identity), on_open=self._opened, on_end=self._ended,
         )  # fmt: skip
         try:
             for host, port in self._places:

@@ -8,10 +8,12 @@ from ocpp_proxy.capture import Recorder
 from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.relay.analysis import Analysis, Listener
 from ocpp_proxy.relay.proxy import Proxy, RelaySettings
+from ocpp_proxy.relay.routes import Routes
 
 
 class Service:
-    """`listeners` hear every event, `on_notice` every sentence that the engineer should read at once."""
+    """`listeners` hear every event, `on_notice` every sentence that the engineer should read at once;
+    `routes` as for `Proxy`."""
 
     def __init__(
         self,
@@ -21,10 +23,11 @@ class Service:
         *,
         listeners: Sequence[Listener] = (),
         on_notice: Callable[[str], None],
+        routes: Routes | None = None,
     ) -> None:
         self.recorder = recorder
         self.analysis = Analysis(pipeline, recorder, listeners, on_notice)
-        self.proxy = Proxy(settings, recorder, self.analysis.observe, on_notice=on_notice)
+        self.proxy = Proxy(settings, recorder, self.analysis.observe, on_notice=on_notice, routes=routes)
 
     async def start(self) -> list[str]:
         """Listen; the URLs that stations can be given. Raises BadInput where an address cannot be had."""
