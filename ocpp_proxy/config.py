@@ -51,7 +51,7 @@ def load(path: Path, allowed: Allowed) -> Configuration:
     except UnicodeDecodeError:
         raise BadInput("is not UTF-8 text", str(path)) from None
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"is not TOML: {error}", str(path), _line_of(error)) from None
+        raise BadInput(f"is not TOML: {error}", str(path), _line_of(error, text)) from None
     lines = TomlLines(text)
     stations = read_stations(tables.pop(TABLE, []), str(path), lines)
     return Configuration(str(path), _Check(str(path), lines).tables(tables, allowed, ()), stations, lines)
@@ -88,10 +88,16 @@ class _Check:
                 raise BadInput(f"[{command}] has no option {key}; known: {known}", self.file, line)
             if name in options:
                 raise BadInput(f"[{command}] says {name} twice, with - and with _", self.file, line)
+            if isinstance(value, Mapping) or (isinstance(value, list) and any(map(_is_nested, value))):
+                raise BadInput(f"[{command}] {key}: expected a value, or a list of values", self.file, line)
             options[name] = value
         return options
 
 
-def _line_of(error: tomllib.TOMLDecodeError) -> int | None:
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, Mapping | list)
+
+
+def _line_of(error: tomllib.TOMLDecodeError, text: str) -> int:
     found = re.search(r"line (\d+)", str(error))
-    return int(found[1]) if found else None
+    return int(found[1]) if found else text.count("\n") + 1  # else it is "at end of document"

@@ -48,23 +48,16 @@ def defaults(root: click.Context, configuration: Configuration) -> dict[str, Any
 def again(ctx: click.Context, configuration: Configuration) -> dict[str, Any]:
     """The values of a running command's options, with another file in place of the one it was started with. Raises
     BadInput."""
-    tables: Any = defaults(ctx.find_root(), configuration)
+    said: Any = defaults(ctx.find_root(), configuration)
     for name in _words(ctx):
-        tables = tables.get(name, {})
-    fresh = click.Context(ctx.command, parent=ctx.parent, info_name=ctx.info_name, default_map=tables)
-    values: dict[str, Any] = {}
-    for option in options_of(ctx.command).values():
-        assert option.name is not None
-        if ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
-            values[option.name] = ctx.params[option.name]
-            continue
-        value, source = option.consume_value(fresh, {})
-        fresh.set_parameter_source(option.name, source)
-        try:
-            values[option.name] = option.process_value(fresh, value)
-        except click.BadParameter as error:
-            raise blamed(error, configuration) or BadInput(error.format_message(), configuration.file) from None
-    return values
+        said = said.get(name, {})
+    on_command_line = {name: value for name, value in ctx.params.items()
+                       if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    try:
+        fresh = ctx.command.make_context(ctx.info_name, [], parent=ctx.parent, default_map={**said, **on_command_line})
+    except click.BadParameter as error:
+        raise blamed(error, configuration) or _elsewhere(error, configuration, _words(ctx)) from None
+    return {**fresh.params, **on_command_line}  # the environment would come before the file
 
 
 def place(ctx: click.Context, option: str, configuration: Configuration | None) -> Place:
@@ -88,6 +81,13 @@ def blamed(error: click.BadParameter, configuration: Configuration | None) -> Ba
     words = _words(ctx)
     return BadInput(f"[{'.'.join(words)}] {name}: {error.message.rstrip('.')}", configuration.file,
                     configuration.line(*words, name))
+
+
+def _elsewhere(error: click.BadParameter, configuration: Configuration, words: list[str]) -> BadInput:
+    """An option that the file does not say, and has to."""
+    option = max(error.param.opts, key=len).lstrip("-") if error.param is not None else ""
+    what = "is missing" if isinstance(error, click.MissingParameter) else error.message
+    return BadInput(f"[{'.'.join(words)}] {option} {what}", configuration.file, configuration.line(*words, option))
 
 
 def _words(ctx: click.Context) -> list[str]:

@@ -20,6 +20,11 @@ class Stdout(Console):
 
 
 def notice(text: str) -> None:
-    """A sentence for the engineer, at once and on stderr; a terminal that is gone stops nothing."""
+    """A sentence for the engineer, at once and on stderr."""
+    progress(f"ocpp-proxy: {text}")
+
+
+def progress(text: str) -> None:
+    """A line on stderr. A terminal that is gone stops nothing: a relay outlives it."""
     with suppress(OSError):
-        click.echo(f"ocpp-proxy: {text}", err=True)
+        click.echo(text, err=True)

@@ -106,7 +106,8 @@ class Reload:
         self._on_notice(f"{configuration.file} was read again: {summary}; it counts for new connections, open ones "
                         "stay as they are")
         if waiting:
-            self._on_notice(f"{configuration.file}: another {', '.join(waiting)} can only be had by a restart")
+            self._on_notice(f"{configuration.file}: {', '.join(waiting)} differs from what the relay was started with; "
+                            "that takes a restart")
 
     def _changed(self, configuration: Configuration, options: Mapping[str, Any]) -> list[str]:
         """What differs from before, in the words of the file; of TLS files only their names are compared."""

@@ -20,7 +20,7 @@ from ocpp_proxy.config import Configuration
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.gate import mask_target
 from ocpp_proxy.files.stations import StationEntry
-from ocpp_proxy.relay.routes import Route, Routes
+from ocpp_proxy.relay.routes import Route, Routes, is_pattern
 from ocpp_proxy.wire.tls import csms_context
 from ocpp_proxy.wire.upstream import Upstream, as_segment
 
@@ -56,7 +56,11 @@ class _Builder:
             if entry.options:
                 overrides[entry.id] = self._override(entry, partial(self._at_key, index))
         names = {entry.id: entry.name for entry in self._stations if entry.name is not None}
-        return Routes(default, overrides, names, self._allow())
+        routes = Routes(default, overrides, names, self._allow())
+        for entry in self._stations:
+            if not is_pattern(entry.id) and routes.route(entry.id) is None:
+                self._warn(f"[[station]] {entry.id}: it may not connect, allow does not name it")
+        return routes
 
     def _override(self, entry: StationEntry, at: Callable[[str], Place]) -> Route:
         if "upstream" in entry.options:

@@ -16,7 +16,7 @@ import click
 
 from ocpp_proxy import __version__
 from ocpp_proxy.capture import Recorder
-from ocpp_proxy.cli.output import notice
+from ocpp_proxy.cli.output import notice, progress
 from ocpp_proxy.cli.reload import Reload
 from ocpp_proxy.cli.routing import build_routes
 from ocpp_proxy.core.errors import BadInput
@@ -143,7 +143,7 @@ async def _relay(ctx: click.Context, options: dict[str, Any]) -> Ended:
         face.close()
     finally:
         recorder.close()
-    click.echo(f"capture: {path}", err=True)
+    progress(f"capture: {path}")
     return Ended(by, complete=not recorder.had_gap)
 
 

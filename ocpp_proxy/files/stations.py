@@ -87,4 +87,8 @@ def _entry(table: Mapping[str, Any], file: str, lines: TomlLines, index: int) ->
     line = lines.find(TABLE, index)
     if "id" not in said:
         raise BadInput(f"[[{TABLE}]] without id: expected {KEYS['id'][1]}", file, line)
+    if len(said) == 1:
+        others = ", ".join(sorted(KEYS.keys() - {"id"}))
+        raise BadInput(f"[[{TABLE}]] {said['id']} says nothing of it: expected some of {others} (who may connect is "
+                       "said by allow in [run])", file, line)
     return StationEntry(said.pop("id"), said.pop("name", None), said, line)

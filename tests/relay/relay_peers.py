@@ -244,9 +244,9 @@ async def relaying(upstream: str | int, **settings: Any) -> AsyncIterator[Relay]
     """A proxy in front of `upstream`, a URL or a local port."""
     url = upstream if isinstance(upstream, str) else f"ws://127.0.0.1:{upstream}"
     recording, seen, notices = Recording(), [], []
-    opaque = settings.pop("opaque", False)
+    opaque, routes = settings.pop("opaque", False), settings.pop("routes", None)
     made = replace(RelaySettings(upstream=url, listen=("127.0.0.1:0",), linger_s=0.2), **settings)
-    proxy = Proxy(made, None if opaque else recording, None if opaque else seen.extend, notices.append)
+    proxy = Proxy(made, None if opaque else recording, None if opaque else seen.extend, notices.append, routes)
     (bound,) = await proxy.start()
     relay = Relay(proxy, bound, recording, seen, notices)
     try:
