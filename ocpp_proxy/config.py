@@ -44,7 +44,7 @@ class Configuration:
 def load(path: Path, allowed: Allowed) -> Configuration:
     """Raises BadInput: not readable, not TOML, a table or key that `allowed` does not have, a mistake in an entry."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors of Windows begin with a byte order mark
         tables = tomllib.loads(text)
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", str(path)) from None

@@ -43,7 +43,7 @@ class Reload:
         self._face = face
         self._on_notice = on_notice
         self._tasks = Tasks(self._unexpected)
-        self._asked = self._busy = False
+        self._asked = self._busy = self._over = False
 
     def listen(self) -> None:
         """Reload at each SIGHUP from now on, where this system knows it."""
@@ -53,11 +53,13 @@ class Reload:
     def ask(self) -> None:
         """Reload soon; once more where a reload is under way, since that may have read the file as it was."""
         self._asked = True
-        if not self._busy:
+        if not (self._busy or self._over):
             self._busy = True
             self._tasks.spawn(self._work(), "reload")
 
     async def stop(self) -> None:
+        """From now on SIGHUP does nothing, and does not end the process either: it may still have much to save."""
+        self._over = True
         await self._tasks.cancel()
 
     async def _work(self) -> None:

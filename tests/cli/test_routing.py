@@ -14,6 +14,7 @@ from ocpp_proxy.cli import run
 from ocpp_proxy.cli.app import app
 from ocpp_proxy.cli.configured import defaults, read
 from ocpp_proxy.cli.routing import build_routes
+from ocpp_proxy.files.stations import KEYS
 from ocpp_proxy.relay.routes import Route, Routes
 
 RUN = '[run]\nupstream = "ws://c/ocpp"\n'
@@ -144,3 +145,20 @@ def test_mistakes_on_the_command_line_name_its_options(capsys: pytest.CaptureFix
     ):
         assert main(["run", *arguments]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_the_documentations_example_is_so(folder: Path) -> None:
+    """docs/configuration.md: each station of the example gets where it says."""
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    Certificates(folder)["ca"].rename(folder / "other-ca.pem")
+    routes, warned = built(example)
+    hosts = {who: route(routes, who).upstream.host for who in ("CP001", "OLD-17", "DEPOT-7", "DEPOT-8")}
+    assert hosts == {"CP001": "other.example.com", "OLD-17": "csms.example.com", "DEPOT-7": "10.0.0.5",
+                     "DEPOT-8": "10.0.0.5"}
+    assert [routes.name(who) for who in ("DEPOT-7", "DEPOT-8", "OLD-17")] == ["Depot, gate", "Depot", None]
+    assert route(routes, "OLD-17").timeout_s == 30
+    assert routes.route("X") is None
+    assert warned == []
+    for key in KEYS:
+        assert f"`{key}`" in page
