@@ -117,8 +117,8 @@ def command(**options: Any) -> None:
 
 async def _relay(ctx: click.Context, options: dict[str, Any]) -> Ended:
     """From the first check of the options to the last word of the summary."""
-    settings = _settings(options)
     routes = build_routes(ctx, options, ctx.find_root().obj, notice)
+    settings = _settings(options)
     rules = load_rules(options["rules_folder"], profiles=options["profiles"])
     pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True,
                         on_mistake=notice)

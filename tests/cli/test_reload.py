@@ -275,6 +275,26 @@ def test_many_at_once_end_with_the_last_file(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_while_the_relay_stops_it_is_too_late(tmp_path: Path) -> None:
+    """The station does not answer the close frame, so the stop takes its time."""
+    async def story() -> None:
+        async with csms("a") as a, relaying(tmp_path, configured(a)) as proxy:
+            host, _, port = proxy.url.removeprefix("ws://").rpartition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /CP1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                         b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n")
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+            proxy.process.send_signal(signal.SIGTERM)
+            assert (await asyncio.wait_for(reader.readexactly(1), PATIENCE_S)) == b"\x88"
+            proxy.process.send_signal(signal.SIGHUP)
+            _, lines = await proxy.end()
+            writer.close()
+        assert [line["type"] for line in lines if line["type"] in ("act", "closed", "gap")] == ["closed"]
+
+    asyncio.run(story())
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_the_relay_outlives_its_terminal(tmp_path: Path) -> None:
     async def story() -> None:

@@ -34,8 +34,8 @@ key = 1
 @pytest.mark.parametrize(("path", "line"), [
     (("top",), 2), (("top", "level"), 2), (("run",), 4), (("run", "listen"), 6), (("run", "nothing"), 4),
     (("sim",), 9), (("sim", "station", "seed"), 10), (("station",), 11), (("station", 0), 11),
-    (("station", 0, "id"), 12), (("station", 1), 13), (("station", 1, "id"), 14), (("station", 1, "name"), 15), (("station", 2), 11),
-    (("other", "key"), None), ((), None),
+    (("station", 0, "id"), 12), (("station", 1), 13), (("station", 1, "id"), 14), (("station", 1, "name"), 15),
+    (("station", 2), 11), (("other", "key"), None), ((), None),
 ])  # fmt: skip
 def test_lines(path: tuple[str | int, ...], line: int | None) -> None:
     assert TomlLines(TEXT).find(*path) == line
