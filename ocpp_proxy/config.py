@@ -90,6 +90,8 @@ class _Check:
                 raise BadInput(f"[{command}] says {name} twice, with - and with _", self.file, line)
             if isinstance(value, Mapping) or (isinstance(value, list) and any(map(_is_nested, value))):
                 raise BadInput(f"[{command}] {key}: expected a value, or a list of values", self.file, line)
+            if any(isinstance(one, str) and "\0" in one for one in (value if isinstance(value, list) else [value])):
+                raise BadInput(f"[{command}] {key}: no text holds the character NUL", self.file, line)
             options[name] = value
         return options
 

@@ -80,6 +80,8 @@ class _Builder:
         if upstream.secure:
             with _told_at(at(named[0]) if named else where, entry):
                 tls = self._context(said)
+            with _told_at(at("upstream-sni") if said["upstream-sni"] else where):
+                _try_name(tls, said["upstream-sni"] or upstream.host)
         elif named:
             with _told_at(at(named[0])):
                 shown = mask_target(said["upstream"])
@@ -120,6 +122,14 @@ class _Builder:
     def _at_key(self, index: int, key: str) -> Place:
         assert self._configuration is not None
         return Place(self._configuration.file, self._configuration.line("station", index, key))
+
+
+def _try_name(context: ssl.SSLContext, name: str) -> None:
+    """A name that TLS cannot ask for would else be found out with the first station."""
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    except ValueError as error:  # a UnicodeError is one
+        raise BadInput(f"TLS cannot ask for the host {name!r}: expected a name such as csms.example.com") from error
 
 
 def _known_as(option: str, where: Place) -> str:

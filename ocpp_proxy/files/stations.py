@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import category
 
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.files.toml_lines import TomlLines
@@ -18,7 +19,7 @@ TABLE = "station"
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    return isinstance(value, str) and bool(value.strip()) and not any(category(char) == "Cc" for char in value)
 
 
 def _is_seconds(value: Any) -> bool:
@@ -29,7 +30,7 @@ def _is_switch(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-_TEXT = (_is_text, "a text that is not empty")
+_TEXT = (_is_text, "a text that is not empty, without control characters")
 # What an entry may say, whether a value will do, and in words which would. Besides `id` and `name` all are options of
 # `run` and mean what they mean there.
 KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
