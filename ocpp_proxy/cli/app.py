@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ocpp_proxy import __version__, config
+from ocpp_proxy.cli.configured import blamed, defaults, options_of, read
 
 # Name → module below ocpp_proxy.cli, and the line shown by --help; in the order in which a newcomer needs them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -62,6 +61,8 @@ class CommandTable(click.Group):
             # The interpreter must not complain either, when it flushes at its exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        except click.BadParameter as error:
+            raise blamed(error, ctx.obj) or error from None
         return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -79,7 +80,8 @@ test; 2 wrong usage or an unusable file; 3 something could not be recorded;
 \b
 Every option may also stand in ocpp-proxy.toml ([run] upstream = "…") or in
 the environment (OCPP_PROXY_RUN_UPSTREAM); the command line counts first, then
-the environment, then the file. Shell completion, for bash:
+the environment, then the file. The file also takes [[station]] entries, see
+"ocpp-proxy run --help". Shell completion, for bash:
   eval "$(_OCPP_PROXY_COMPLETE=bash_source ocpp-proxy)"
 """
 
@@ -92,7 +94,7 @@ the environment, then the file. Shell completion, for bash:
 @click.version_option(__version__, prog_name="ocpp-proxy")
 @click.option(
     "--config", "config_file", envvar="OCPP_PROXY_CONFIG", type=click.Path(path_type=Path), metavar="FILE",
-    help=f"Options, a table a command.  [default: {config.DEFAULT_NAME} in this folder, if there]",
+    help=f"Options, a table a command; [[station]] entries.  [default: {config.DEFAULT_NAME} in this folder, if there]",
 )
 @click.pass_context
 def app(ctx: click.Context, config_file: Path | None) -> None:
@@ -100,41 +102,14 @@ def app(ctx: click.Context, config_file: Path | None) -> None:
     is wrong with it and whose fault that is."""
     file = config_file or Path(config.DEFAULT_NAME)
     if config_file is not None or file.is_file():
-        assert isinstance(ctx.command, click.Group)
-        ctx.default_map = _by_parameter(ctx.command, ctx, config.load(file, _names(ctx.command, ctx)))
-
-
-def _options(command: click.Command) -> dict[str, click.Option]:
-    """The command's options by the names that people know them by: without dashes before them."""
-    return {max(option.opts, key=len).lstrip("-"): option
-            for option in command.params if isinstance(option, click.Option)}
+        ctx.obj = read(ctx, file)
+        ctx.default_map = defaults(ctx, ctx.obj)
 
 
 def _name_variables(command: click.Command, path: str) -> None:
     """Each option's environment variable, from the option's own name rather than from the parameter's."""
-    for name, option in _options(command).items():
+    for name, option in options_of(command).items():
         option.envvar = f"OCPP_PROXY_{path}_{name}".replace(" ", "_").replace("-", "_").upper()
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             _name_variables(inner, f"{path} {name}")
-
-
-def _names(group: click.Group, ctx: click.Context) -> dict[str, Any]:
-    """For each command the names of its options, for the configuration file."""
-    return {name: _names(command, ctx) if isinstance(command, click.Group) else frozenset(_options(command))
-            for name, command in _commands(group, ctx)}
-
-
-def _by_parameter(group: click.Group, ctx: click.Context, tables: dict[str, Any]) -> dict[str, Any]:
-    """What `config.load` returned as click wants it: by parameter in place of option."""
-    return {
-        name: _by_parameter(command, ctx, tables[name]) if isinstance(command, click.Group)
-        else {_options(command)[option].name: value for option, value in tables[name].items()}
-        for name, command in _commands(group, ctx) if name in tables
-    }
-
-
-def _commands(group: click.Group, ctx: click.Context) -> Iterator[tuple[str, click.Command]]:
-    for name in group.list_commands(ctx):
-        if (command := group.get_command(ctx, name)) is not None:
-            yield name, command

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ocpp_proxy.capture import Recorder
-from ocpp_proxy.cli.output import notice
+from ocpp_proxy.cli.output import notice, progress
 from ocpp_proxy.clock import now
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.session import Session
@@ -43,30 +42,34 @@ def control_options(command: Command) -> Command:
 
 
 class Controlled:
-    """`listeners` have to hear the run's events; `ready` is what the ready file says of the API. Raises BadInput where
-    the API cannot be had, before anything is relayed."""
+    """`ready` is what the ready file says of the API. Raises BadInput where the API cannot be had, before anything is
+    relayed."""
 
-    def __init__(self, options: dict[str, Any], lookup: Callable[[str | None], Session | None]) -> None:
-        self.listeners: list[Listener] = []
+    def __init__(self, options: dict[str, Any]) -> None:
         self.ready: dict[str, str | None] = {"control": None, "token_file": None}
         self._api: ControlApi | None = None
         self._board: Board | None = None
         self._started = now().isoformat()
+        self._keep_secrets = options["keep_secrets"]
         if options["no_control"]:
             if options["control"]:
                 raise BadInput("--control and --no-control: use one of them")
             return
-        from ocpp_proxy.control.board import Board
         from ocpp_proxy.control.service import ControlApi  # takes long to load
 
         self._api = ControlApi(options["control"] or DEFAULT_PLACE, notice)
-        self._board = Board(lookup, keep_secrets=options["keep_secrets"])
-        self.listeners = [self._board]
         self.ready = {"control": self._api.url, "token_file": str(self._api.token_file)}
 
-    def open(
-        self, service: Service, recorder: Recorder, addresses: list[str], stop: asyncio.Future[signal.Signals]
-    ) -> None:
+    def listeners(self, lookup: Callable[[str | None], Session | None]) -> list[Listener]:
+        """Who has to hear the run's events. `lookup`: what the rules know of a station."""
+        if self._api is None:
+            return []
+        from ocpp_proxy.control.board import Board
+
+        self._board = Board(lookup, keep_secrets=self._keep_secrets)
+        return [self._board]
+
+    def open(self, service: Service, addresses: list[str], stop: asyncio.Future[signal.Signals]) -> None:
         """Answer, and say where and what is allowed."""
         if self._api is None or self._board is None:
             return
@@ -77,10 +80,11 @@ class Controlled:
                 stop.set_result(signal.SIGTERM)
 
         service.controls.on_act.append(self._board.act)
+        recorder = service.recorder
         self._api.open(Subject(service.controls, self._board, self._started, tuple(addresses), recorder.path,
                                lambda: not recorder.had_gap, end))
         allowed = "may alter traffic" if service.controls.allowed else "may not alter traffic (--allow-injection)"
-        click.echo(f"control API on {self._api.url}, token in {self._api.token_file}; it {allowed}", err=True)
+        progress(f"control API on {self._api.url}, token in {self._api.token_file}; it {allowed}")
         if not self._api.is_loopback:
             notice("the control API can be reached from other machines, and its token crosses the network in the clear")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 from rich.console import Console
 
@@ -19,4 +21,10 @@ class Stdout(Console):
 
 def notice(text: str) -> None:
     """A sentence for the engineer, at once and on stderr."""
-    click.echo(f"ocpp-proxy: {text}", err=True)
+    progress(f"ocpp-proxy: {text}")
+
+
+def progress(text: str) -> None:
+    """A line on stderr. A terminal that is gone stops nothing: a relay outlives it."""
+    with suppress(OSError):
+        click.echo(text, err=True)

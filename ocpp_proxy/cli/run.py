@@ -17,7 +17,9 @@ import click
 from ocpp_proxy import __version__
 from ocpp_proxy.capture import Recorder
 from ocpp_proxy.cli.controlled import Controlled, control_options
-from ocpp_proxy.cli.output import notice
+from ocpp_proxy.cli.output import notice, progress
+from ocpp_proxy.cli.reload import Reload
+from ocpp_proxy.cli.routing import build_routes
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.gate import mask_target
 from ocpp_proxy.core.schema import Schemas
@@ -28,7 +30,7 @@ from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.relay.proxy import RelaySettings
 from ocpp_proxy.relay.service import Service
 from ocpp_proxy.tasks import collect_seldom, run_on_fast_loop
-from ocpp_proxy.wire.tls import csms_context, station_context
+from ocpp_proxy.wire.tls import station_context
 
 EPILOG = """\b
 Examples:
@@ -38,6 +40,16 @@ Examples:
 \b
 Tell the charger this machine's address in place of the CSMS's; its path, its
 user and its password stay what they are. Ctrl-C ends it with a summary.
+\b
+Several stations and CSMSs, in ocpp-proxy.toml (docs/configuration.md):
+  [run]
+  upstream = "wss://csms.example.com/ocpp"    # for all others
+  allow = ["CP001", "DEPOT-*"]
+  [[station]]
+  id = "CP001"                                # or a pattern with * and ?
+  name = "Garage, left"
+  upstream = "wss://other.example.com/ocpp"   # and upstream-ca, -cert, …
+SIGHUP reads the file again: new connections follow it, open ones stay.
 """
 
 GAP, INTERRUPTED = 3, 130
@@ -62,6 +74,9 @@ class Ended:
 @click.option("--upstream", required=True, metavar="URL",
               help="The CSMS: ws:// or wss:// base. The station's path is appended, or its identity put where the "
                    "base says {station}.")
+@click.option("--allow", multiple=True, metavar="ID",
+              help="Identity that may connect, or a pattern with * and ?; all others get 403. Repeatable.  [default: "
+                   "all]")
 @click.option("--listen", multiple=True, default=("0.0.0.0:9000",), show_default=True, metavar="HOST:PORT",
               help="Where stations connect; repeatable. Port 0 picks a free one.")
 @click.option("--ready-file", type=FILE, metavar="FILE",
@@ -99,36 +114,38 @@ class Ended:
 def command(**options: Any) -> None:
     """Relay every frame between stations and their CSMS unharmed, record it before it is forwarded, and say at once
     what is wrong with it."""
-    raise SystemExit(run_on_fast_loop(_relay(options)).exit_code)
+    raise SystemExit(run_on_fast_loop(_controlled(click.get_current_context(), options)).exit_code)
 
 
-async def _relay(options: dict[str, Any]) -> Ended:
-    """From the first check of the options to the last word of the summary."""
-    settings = _settings(options)
-    rules = load_rules(options["rules_folder"], profiles=options["profiles"])
-    pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True,
-                        on_mistake=notice)
-    control = Controlled(options, pipeline.session)
+async def _controlled(ctx: click.Context, options: dict[str, Any]) -> Ended:
+    """With the control API, unless it is not wanted."""
+    control = Controlled(options)
     try:
-        return await _controlled(options, settings, pipeline, control)
+        return await _relay(ctx, options, control)
     finally:
         await control.close()
 
 
-async def _controlled(
-    options: dict[str, Any], settings: RelaySettings, pipeline: Pipeline, control: Controlled
-) -> Ended:
-    """From the capture's first line to its last."""
+async def _relay(ctx: click.Context, options: dict[str, Any], control: Controlled) -> Ended:
+    """From the first check of the options to the last word of the summary."""
+    routes = build_routes(ctx, options, ctx.find_root().obj, notice)
+    settings = _settings(options)
+    rules = load_rules(options["rules_folder"], profiles=options["profiles"])
+    pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True,
+                        on_mistake=notice)
     collect_seldom()
     path = options["capture"] or _default_capture()
     recorder = Recorder.create(path, f"ocpp-proxy {__version__}", on_trouble=notice)
     try:
         stop = _signals()
         face = Face(options["view"], path)
-        service = Service(settings, recorder, pipeline, listeners=[face, *control.listeners], on_notice=notice,
-                          allow_injection=options["allow_injection"])
+        face.use_names(routes.name)
+        service = Service(settings, recorder, pipeline, listeners=[face, *control.listeners(pipeline.session)],
+                          on_notice=notice, routes=routes, allow_injection=options["allow_injection"])
+        reload = Reload(ctx, options, service, face, notice)
+        reload.listen()
         addresses = await service.start()
-        control.open(service, recorder, addresses, stop)
+        control.open(service, addresses, stop)
         for address in addresses:
             click.echo(f"listening on {address} → {mask_target(settings.upstream)}", err=True)
         ready = {"listen": addresses[0], **control.ready, "capture": str(path), "view": options["view"],
@@ -137,12 +154,13 @@ async def _controlled(
             _write_ready(options["ready_file"], ready)
         control.publish(ready)
         by = await stop
+        await reload.stop()
         await service.stop()
         await control.close()
         face.close()
     finally:
         recorder.close()
-    click.echo(f"capture: {path}", err=True)
+    progress(f"capture: {path}")
     return Ended(by, complete=not recorder.had_gap)
 
 
@@ -151,9 +169,6 @@ def _settings(options: dict[str, Any]) -> RelaySettings:
         upstream=options["upstream"],
         listen=tuple(options["listen"]),
         station_tls=_station_tls(options),
-        csms_tls=_csms_tls(options),
-        csms_server_name=options["upstream_sni"],
-        upstream_timeout_s=options["upstream_timeout"],
         max_message=options["max_message"],
         keep_secrets=options["keep_secrets"],
     )
@@ -178,18 +193,6 @@ def _station_tls(options: dict[str, Any]) -> ssl.SSLContext | None:
     return None
 
 
-def _csms_tls(options: dict[str, Any]) -> ssl.SSLContext | None:
-    named = [name for name in ("ca", "cert", "key", "insecure", "sni") if options[f"upstream_{name}"]]
-    if not options["upstream"].lower().startswith("wss:"):
-        if named:
-            raise BadInput(f"--upstream-{named[0]} needs a wss:// upstream; --upstream is {options['upstream']}")
-        return None
-    return csms_context(
-        options["upstream_ca"], options["upstream_cert"], options["upstream_key"], options["upstream_insecure"],
-        warn=notice,
-    )
-
-
 def _default_capture() -> Path:
     path = Path("captures") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.db"
     try:
@@ -210,10 +213,7 @@ def _signals() -> asyncio.Future[signal.Signals]:
         elif by == signal.SIGINT:
             os._exit(INTERRUPTED)
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is None:  # Windows has no SIGHUP
-            continue
+    for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, end, number)
         except NotImplementedError:  # Windows: asyncio cannot, but the interpreter can

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ocpp_proxy.core.event import Event
 from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.live.names import Names
 from ocpp_proxy.live.stream import StreamView
 from ocpp_proxy.live.summary import Summary
 
@@ -27,6 +28,12 @@ class Face:
         self._capture = capture
         self._view = StreamView(self._console) if view == "stream" else None
         self._summary = Summary()
+
+    def use_names(self, names: Names) -> None:
+        """What people call the stations, from now on."""
+        self._summary.names = names
+        if self._view is not None:
+            self._view.use_names(names)
 
     def show(self, events: list[Event]) -> None:
         if self._view is not None:

@@ -29,8 +29,9 @@ from ocpp_proxy.core.frame import Call, CallError, CallResult
 from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.live import lines
 from ocpp_proxy.live.fold import Fold
+from ocpp_proxy.live.names import Names, label, nameless, word
 from ocpp_proxy.live.paint import STATION_COLOURS, Line, Painter, Segment
-from ocpp_proxy.live.safe import fit_middle, safe, width_of
+from ocpp_proxy.live.safe import safe, width_of
 from ocpp_proxy.live.when import LocalTime, duration
 from ocpp_proxy.live.writer import LINES_KEPT, Writer
 
@@ -54,6 +55,8 @@ class StreamView:
         self._open: dict[tuple[str, str, str], tuple[Exchange, str | None]] = {}
         self._opened: dict[str, Instant | None] = {}  # None: refused
         self._stations: dict[str, str | None] = {}
+        self._names: Names = nameless
+        self._words: dict[str, str] = {}
         self._colours: dict[str | None, str] = {}
         self._drawn_stations: dict[str | None, Segment] = {}
         self._drawn_width: int | None = None
@@ -74,6 +77,12 @@ class StreamView:
     def lines_dropped(self) -> int:
         """Lines not shown because the output was too slow."""
         return self._writer.lines_dropped
+
+    def use_names(self, names: Names) -> None:
+        """Draw these beside the identities from now on."""
+        self._names = names
+        self._words.clear()
+        self._drawn_stations.clear()
 
     def show(self, events: Iterable[Event]) -> None:
         """Draw what the pipeline made of one record, or of several; findings follow the frame they are about."""
@@ -223,7 +232,7 @@ class StreamView:
             self._started = True
             self._text.append(self._paint.line([("dim", self._legend())]))
         if not self._paint.terminal:
-            return [("", f"{self._time.stamp(at)} {self._name(station)} ")]
+            return [("", f"{self._time.stamp(at)} {self._word(station)} ")]
         date = self._time.date(at)
         if date != self._date:
             self._date = date
@@ -246,7 +255,7 @@ class StreamView:
     def _draw_station(self, station: str | None) -> Segment:
         width = self._paint.width or 0
         most = 12 if width < 100 else 20 if width < 140 else 32
-        name = fit_middle(self._name(station), most)
+        name = label(station, self._names, most) if station else "-"
         cells = width_of(name)
         if cells > self._station_cells:  # the column grows for all
             self._station_cells = cells
@@ -256,9 +265,14 @@ class StreamView:
         colour = self._colours.setdefault(station, f"station{len(self._colours) % STATION_COLOURS}")
         return (colour, " " * (self._station_cells - cells) + name + " ")
 
-    @staticmethod
-    def _name(station: str | None) -> str:
-        return safe(station, 64).replace(" ", "_") if station else "-"
+    def _word(self, station: str | None) -> str:
+        if not station:
+            return "-"
+        drawn = self._words.get(station)
+        if drawn is None:
+            _make_room(self._words)
+            drawn = self._words[station] = word(station, self._names)
+        return drawn
 
     def _wide(self) -> bool:
         return self._paint.width is not None and self._paint.width >= _WIDE

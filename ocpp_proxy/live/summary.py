@@ -31,6 +31,7 @@ from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.live import summary_text
 from ocpp_proxy.live.fields import look
 from ocpp_proxy.live.latency import Latencies
+from ocpp_proxy.live.names import Names, nameless
 from ocpp_proxy.live.safe import scalar
 from ocpp_proxy.live.writer import Writer
 
@@ -81,6 +82,7 @@ class Summary:
 
     def __init__(self, *, zone: tzinfo | None = None) -> None:
         self.zone = zone
+        self.names: Names = nameless  # what people call the stations
         self.first: Instant | None = None
         self.last: Instant | None = None
         self.counts: Counter[str] = Counter()

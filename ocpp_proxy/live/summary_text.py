@@ -15,8 +15,9 @@ from rich.console import Console
 
 from ocpp_proxy.core.finding import SEVERITIES
 from ocpp_proxy.live.lines import SLOW_MS, action_name
+from ocpp_proxy.live.names import Names, label
 from ocpp_proxy.live.paint import Line, Painter, Segment, wrap
-from ocpp_proxy.live.safe import fit, fit_middle, safe, width_of
+from ocpp_proxy.live.safe import fit, safe, width_of
 from ocpp_proxy.live.when import LocalTime, counted, duration, milliseconds, number
 
 if TYPE_CHECKING:
@@ -84,20 +85,21 @@ def _stations(summary: Summary, width: int | None) -> list[Line]:
     seen = sorted(summary.stations.values(), key=lambda station: station.identity)[:_ROWS]
     lines: list[Line] = [[("strong", f"Stations: {number(total)}")]]
     if width is None or width >= _WIDE:
-        lines += _table([_station(station) + _presence(station, local) for station in seen], width,
+        lines += _table([_station(station, summary.names) + _presence(station, local) for station in seen], width,
                         right=frozenset(), shrink=1)
     else:
-        names = _table([_station(station) for station in seen], width, right=frozenset(), shrink=1)
+        names = _table([_station(station, summary.names) for station in seen], width, right=frozenset(), shrink=1)
         states = _table([_presence(station, local) for station in seen], None, right=frozenset(), shrink=0)
         for name, state in zip(names, states, strict=True):
             lines += [name, [("", _GAP), *state]]
     return lines + _more(total - len(seen), "stations")
 
 
-def _station(seen: StationSeen) -> list[Segment]:
+def _station(seen: StationSeen, names: Names) -> list[Segment]:
     firmware = f"fw {seen.firmware}" if seen.firmware else None
     what = " ".join(word for word in (seen.vendor, seen.model, firmware) if word)
-    return [("station0", fit_middle(safe(seen.identity, 64), 24)), ("", what or "no BootNotification seen")]
+    cells = 48 if names(seen.identity) is not None else 24
+    return [("station0", label(seen.identity, names, cells)), ("", what or "no BootNotification seen")]
 
 
 def _presence(seen: StationSeen, local: LocalTime) -> list[Segment]:
@@ -149,15 +151,15 @@ def _findings(summary: Summary, width: int | None) -> list[Line]:
             title += [("", ", " if len(title) > 1 else ""), (severity, counted(by_severity[severity], severity))]
     lines = [title]
     for seen in found[:_RULES]:
-        lines += _rule(seen, width)
+        lines += _rule(seen, width, summary.names)
     return lines + _more(len(found) - _RULES, "rules: see the check below")
 
 
-def _rule(seen: RuleSeen, width: int | None) -> list[Line]:
-    names = sorted(seen.stations)
-    who = ", ".join(fit_middle(safe(name, 64), 24) for name in names[:3])
-    if len(names) > 3:
-        who += f" and {number(len(names) - 3)} more stations"
+def _rule(seen: RuleSeen, width: int | None, names: Names) -> list[Line]:
+    stations = sorted(seen.stations)
+    who = ", ".join(label(station, names, 24) for station in stations[:3])
+    if len(stations) > 3:
+        who += f" and {number(len(stations) - 3)} more stations"
     times = "once" if seen.count == 1 else f"{number(seen.count)} times"
     lines: list[Line] = [[("", "  "), (seen.severity, f"{seen.severity:<8}"), ("strong", seen.rule),
                           ("", f"  {times}{f', {who}' if who else ''}")]]

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from ocpp_proxy.relay.leg import Leg, describe_loss
+from ocpp_proxy.relay.routes import Route
 from ocpp_proxy.relay.settings import RelaySettings
 from ocpp_proxy.relay.sockets import tune
 from ocpp_proxy.wire.happening import Message, NoMessage
 from ocpp_proxy.wire.link import CsmsLink
 from ocpp_proxy.wire.tls import describe_refused, explain
-from ocpp_proxy.wire.upstream import Upstream
 
 _Address: TypeAlias = "tuple[Any, ...]"
 
@@ -36,17 +36,17 @@ class Dial:
     """One attempt. `leg` is there once TCP and TLS are; `tls` says what was agreed, None without TLS; where we refused
     the CSMS's certificate, which one."""
 
-    def __init__(self, upstream: Upstream, settings: RelaySettings, csms_tls: ssl.SSLContext | None) -> None:
-        self._upstream = upstream
+    def __init__(self, route: Route, settings: RelaySettings) -> None:
+        self._route = route
+        self._upstream = route.upstream
         self._settings = settings
-        self._tls = csms_tls
         self._step = ""
         self.leg: Leg | None = None
         self.tls: dict[str, Any] | None = None
 
     async def ask(self, head: bytes, opaque: bool) -> Message:
         """Send the request, return the answer. Raises UnreachableError."""
-        limit_s = self._settings.upstream_timeout_s
+        limit_s = self._route.timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 return await self._ask(head, opaque)
@@ -72,7 +72,7 @@ class Dial:
     async def _connect(self) -> socket.socket:
         addresses = await self._addresses()
         last: OSError | None = None
-        deadline = asyncio.get_running_loop().time() + self._settings.upstream_timeout_s
+        deadline = asyncio.get_running_loop().time() + self._route.timeout_s
         for position, (family, address) in enumerate(addresses):
             self._step = f"no TCP connection to {_spell(address)}"
             left = deadline - asyncio.get_running_loop().time()
@@ -109,13 +109,13 @@ class Dial:
 
     async def _attach(self, leg: Leg, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        if self._tls is None:
+        if self._route.tls is None:
             await loop.create_connection(lambda: leg, sock=sock)
             return
         self._step = "no end of the TLS handshake"
-        name = self._settings.csms_server_name or self._upstream.host
+        name = self._route.server_name or self._upstream.host
         try:
-            await loop.create_connection(lambda: leg, sock=sock, ssl=self._tls, server_hostname=name)
+            await loop.create_connection(lambda: leg, sock=sock, ssl=self._route.tls, server_hostname=name)
         except TimeoutError:
             raise
         except (OSError, ssl.SSLError) as error:

@@ -15,11 +15,10 @@ from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.relay.ledger import Ledger, Observer, Recorder
 from ocpp_proxy.relay.pair import Pair
 from ocpp_proxy.relay.reception import Reception
+from ocpp_proxy.relay.routes import Routes
 from ocpp_proxy.relay.settings import Keepalive, RelaySettings, parse_listen
 from ocpp_proxy.relay.sockets import listen
 from ocpp_proxy.tasks import Tasks
-from ocpp_proxy.wire.tls import csms_context
-from ocpp_proxy.wire.upstream import Upstream
 
 __all__ = ["Keepalive", "Proxy", "RelaySettings"]
 
@@ -33,7 +32,9 @@ def _unheard(_: str) -> None: ...
 class Proxy:
     """Records to `recorder` before it forwards, shows to `observer` after that; None for none. `on_notice` gets a
     sentence whenever somebody should read it at once. `on_open` gets each pair before its first frame is forwarded;
-    `turned_away` says why a station gets no connection, if so. Raises BadInput for settings that cannot be used."""
+    `turned_away` says why a station gets no connection, if so. `routes` may be replaced at any time, for those who
+    connect from then on; None at the start sends everybody to the settings' upstream. Raises BadInput for settings that
+    cannot be used."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Proxy:
         recorder: Recorder | None,
         observer: Observer | None,
         on_notice: Callable[[str], None] = _unheard,
+        routes: Routes | None = None,
         on_open: Callable[[Pair], None] | None = None,
         turned_away: Callable[[str], str | None] | None = None,
     ) -> None:
@@ -51,8 +53,7 @@ class Proxy:
         self._on_open = on_open
         self._turned_away = turned_away
         self._places = [parse_listen(text) for text in settings.listen]
-        self._upstream = Upstream.parse(settings.upstream)
-        self._csms_tls = (settings.csms_tls or csms_context()) if self._upstream.secure else None
+        self.routes = routes or Routes.single(settings)
         self._pairs: dict[str, Pair] = {}
         self._sockets: list[socket.socket] = []
         self._listening = Tasks(self._unexpected)
@@ -74,7 +75,7 @@ class Proxy:
         ledger = self._ledger = Ledger(self._recorder, self._observer, self._on_notice)
         self._reception = Reception(
             self._settings, ledger,
-            upstream=self._upstream, csms_tls=self._csms_tls, on_open=self._opened, on_end=self._ended,
+            route=lambda identity: self.routes.route(identity), on_open=self._opened, on_end=self._ended,
             turned_away=self._turned_away,
         )  # fmt: skip
         self._listen()

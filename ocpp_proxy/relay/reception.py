@@ -1,11 +1,13 @@
 """Receives one caller: from the first byte on a listening port to a joined pair, or to an answer that says why not.
 
 Decides what is answered by the proxy itself: TLS on a plain port and the reverse, what is no HTTP, HTTP that wants no
-WebSocket, a CSMS that cannot be reached. Everything else is the CSMS's to answer, before the station hears a word.
+WebSocket, a station that may not connect, a CSMS that cannot be reached. Everything else is the CSMS's to answer,
+before the station hears a word.
 
 Each caller is on record with the outcome, except one who connects and leaves in silence (a port check).
 
-Source: RFC 6455 section 4.2; RFC 9110 sections 15.5.22 (426), 15.6.3 (502) and 15.6.5 (504); RFC 8446 section 6.
+Source: RFC 6455 section 4.2; RFC 9110 sections 15.5.4 (403), 15.5.22 (426), 15.6.3 (502) and 15.6.5 (504);
+RFC 8446 section 6.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from ocpp_proxy.relay.dial import Dial, UnreachableError
 from ocpp_proxy.relay.ledger import Ledger
 from ocpp_proxy.relay.leg import GOODBYE_S, Leg
 from ocpp_proxy.relay.pair import Pair
+from ocpp_proxy.relay.routes import Route
 from ocpp_proxy.relay.scribe import Scribe
 from ocpp_proxy.relay.settings import RelaySettings
 from ocpp_proxy.relay.sockets import peek, tune
@@ -38,33 +41,33 @@ from ocpp_proxy.wire.happening import LOST, Message, NoMessage
 from ocpp_proxy.wire.link import StationLink
 from ocpp_proxy.wire.tls import describe_offer, explain
 from ocpp_proxy.wire.tls_trouble import explain_hello
-from ocpp_proxy.wire.upstream import Upstream
 
 _TLS_HANDSHAKE = b"\x16"
+IDENTITY_SHOWN = 64  # characters
 _ALERT_HANDSHAKE_FAILURE = bytes((21, 3, 1, 0, 2, 2, 40))
 _NO_UPGRADE = "this is a WebSocket port for OCPP stations: connect to it with a WebSocket client (Upgrade: websocket)"
+_NOT_ALLOWED = "{!r} is not among the stations that may connect: add it to allow in ocpp-proxy.toml, or with --allow"
 _PLAIN_ON_TLS = "this port speaks TLS: set wss:// in place of ws:// in the station's backend URL"
 
 
 class Reception:
-    """`on_open` gets each pair before its first frame is forwarded, `on_end` when both legs are gone. `turned_away`:
-    why a station gets no connection now, None where it gets one."""
+    """`route` says for an identity how its CSMS is dialled, None where it may not connect; `turned_away`: why it gets
+    no connection now, if so. `on_open` gets each pair before its first frame is forwarded, `on_end` when both legs are
+    gone."""
 
     def __init__(
         self,
         settings: RelaySettings,
         ledger: Ledger,
         *,
-        upstream: Upstream,
-        csms_tls: ssl.SSLContext | None,
+        route: Callable[[str], Route | None],
         on_open: Callable[[Pair], None],
         on_end: Callable[[Pair], None],
         turned_away: Callable[[str], str | None] | None = None,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._upstream = upstream
-        self._csms_tls = csms_tls
+        self._route = route
         self._on_open = on_open
         self._on_end = on_end
         self._turned_away = turned_away
@@ -177,12 +180,15 @@ class Reception:
         if leg.eof or leg.gone:
             raise RefusedError("the station hung up right after its request", None, None)
         who = caller.identity
+        route = self._route(who)
+        if route is None:
+            raise RefusedError(_NOT_ALLOWED.format(who[:IDENTITY_SHOWN]), 403)
         if self._turned_away is not None and (reason := self._turned_away(who)) is not None:
             raise RefusedError(reason, 503)
-        target = self._upstream.target(caller.request.path, who)
-        onward = opening.onward(message.raw, target, self._upstream.authority)
+        target = route.upstream.target(caller.request.path, who)
+        onward = opening.onward(message.raw, target, route.upstream.authority)
         caller.struck = onward.struck
-        dial = Dial(self._upstream, self._settings, self._csms_tls)
+        dial = Dial(route, self._settings)
         leg.on_lost = _own_task().cancel  # type: ignore[assignment]  # its answer is of no interest
         try:
             answer = await self._answer(caller, dial, onward.head)

@@ -13,10 +13,12 @@ from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.relay.analysis import Analysis, Listener
 from ocpp_proxy.relay.controls import Controls
 from ocpp_proxy.relay.proxy import Proxy, RelaySettings
+from ocpp_proxy.relay.routes import Routes
 
 
 class Service:
-    """`listeners` hear every event, `on_notice` every sentence that the engineer should read at once."""
+    """`listeners` hear every event, `on_notice` every sentence that the engineer should read at once;
+    `routes` as for `Proxy`."""
 
     def __init__(
         self,
@@ -27,11 +29,12 @@ class Service:
         listeners: Sequence[Listener] = (),
         on_notice: Callable[[str], None],
         schemas: Schemas | None = None,
+        routes: Routes | None = None,
         allow_injection: bool = False,
     ) -> None:
         self.recorder = recorder
         self.analysis = Analysis(pipeline, recorder, listeners, on_notice)
-        self.proxy = Proxy(settings, recorder, self.analysis.observe, on_notice=on_notice,
+        self.proxy = Proxy(settings, recorder, self.analysis.observe, on_notice, routes,
                            on_open=lambda pair: self.controls.attach(pair),
                            turned_away=lambda identity: self.controls.turned_away(identity))
         self.controls = Controls(

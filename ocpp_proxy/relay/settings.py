@@ -24,7 +24,8 @@ class Keepalive:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """`upstream`: ws:// or wss:// base; `listen`: HOST:PORT each, port 0 for a free one.
+    """`upstream`: ws:// or wss:// base; `listen`: HOST:PORT each, port 0 for a free one. What is said of the CSMS
+    counts where the relay is given no `Routes`.
 
     station_tls: the context stations are served with, None for plain ws://. csms_tls: the one the CSMS is dialled
     with (wss:// only); None trusts the system's authorities. csms_server_name: name to ask for in place of the

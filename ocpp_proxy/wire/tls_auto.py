@@ -160,15 +160,20 @@ def _in_file(file: Path) -> Certificate | None:
 
 
 def _write_private(file: Path, content: bytes) -> None:
-    """Written in full or not at all, and never readable by others, not even while it is written."""
+    """Written in full or not at all, and never readable by others, not even while it is written. What is there already
+    stays: another process may be reading key and certificate out of it one after the other."""
     handle, name = tempfile.mkstemp(dir=file.parent)  # 0600
     try:
         with os.fdopen(handle, "wb") as target:
             target.write(content)
-        os.replace(name, file)
-    except OSError:
-        os.unlink(name)
-        raise
+        try:
+            os.link(name, file)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            os.replace(name, file)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _keep_private(folder: Path, warn: Warn) -> None:

@@ -35,23 +35,24 @@ class Upstream:
     query: str | None
 
     @classmethod
-    def parse(cls, url: str) -> Upstream:
-        """Raises BadInput for anything but a ws:// or wss:// base without user information."""
+    def parse(cls, url: str, option: str = "--upstream") -> Upstream:
+        """Raises BadInput for anything but a ws:// or wss:// base without user information; `option`: what the user
+        knows the URL by."""
         if _NOT_IN_A_URL.search(url):
-            raise BadInput(f"--upstream {url!r}: a URL holds no spaces and only ASCII; percent-encode the rest")
+            raise BadInput(f"{option} {url!r}: a URL holds no spaces and only ASCII; percent-encode the rest")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise BadInput(f"--upstream {url}: {error}") from None
+            raise BadInput(f"{option} {url}: {error}") from None
         if parts.scheme not in _DEFAULT_PORT:
-            raise BadInput(f"--upstream {url}: expected ws:// or wss://, as in ws://csms.example.com/ocpp")
+            raise BadInput(f"{option} {url}: expected ws:// or wss://, as in ws://csms.example.com/ocpp")
         if "@" in parts.netloc:
-            raise BadInput("--upstream: no user or password in the URL: the station's own Authorization is passed on")
+            raise BadInput(f"{option}: no user or password in the URL: the station's own Authorization is passed on")
         if not host or port == 0 or PLACEHOLDER in parts.netloc:
-            raise BadInput(f"--upstream {url}: expected a host, as in ws://csms.example.com/ocpp")
+            raise BadInput(f"{option} {url}: expected a host, as in ws://csms.example.com/ocpp")
         if "#" in url:
-            raise BadInput(f"--upstream {url}: a WebSocket URL has no fragment (#…)")
+            raise BadInput(f"{option} {url}: a WebSocket URL has no fragment (#…)")
         return cls(
             url=url,
             secure=parts.scheme == "wss",
@@ -71,7 +72,7 @@ class Upstream:
         """The target to ask the CSMS for, given the station's own in any form and its identity."""
         base = self.path if self.query is None else f"{self.path}?{self.query}"
         if PLACEHOLDER in base:
-            filled = base.replace(PLACEHOLDER, _as_segment(station))
+            filled = base.replace(PLACEHOLDER, as_segment(station))
             return filled if filled.startswith("/") else f"/{filled}"
         path, mark, query = origin_form(received).partition("?")
         seam = "" if path.startswith("/") else "/"
@@ -110,6 +111,7 @@ def basic_user(authorization: str | None) -> str | None:
     return user.decode("utf-8", "backslashreplace") or None if colon else None
 
 
-def _as_segment(station: str) -> str:
+def as_segment(station: str) -> str:
+    """An identity as it stands in a path."""
     # An identity from the path is percent-encoded as the station did it, one from a user name not at all.
     return quote(station, safe="%!$&'()*+,;=:@-._~")

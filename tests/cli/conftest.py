@@ -1,8 +1,8 @@
-"""The commands that talk to a running proxy share their API with the tests of the API."""
+"""The commands share the certificates of the tests of TLS, and the control API of its own tests."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent.parent / "control"))
+sys.path += [str(Path(__file__).parent.parent / folder) for folder in ("wire", "control")]

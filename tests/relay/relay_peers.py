@@ -248,12 +248,12 @@ async def relaying(upstream: str | int, **settings: Any) -> AsyncIterator[Relay]
     """A proxy in front of `upstream`, a URL or a local port. `allowed`: it may take part."""
     url = upstream if isinstance(upstream, str) else f"ws://127.0.0.1:{upstream}"
     recording, seen, notices = Recording(), [], []
-    opaque, allowed = settings.pop("opaque", False), settings.pop("allowed", False)
+    opaque, allowed, routes = (settings.pop(name, None) for name in ("opaque", "allowed", "routes"))
     made = replace(RelaySettings(upstream=url, listen=("127.0.0.1:0",), linger_s=0.2), **settings)
-    proxy = Proxy(made, None if opaque else recording, None if opaque else seen.extend, notices.append,
+    proxy = Proxy(made, None if opaque else recording, None if opaque else seen.extend, notices.append, routes,
                   on_open=lambda pair: controls.attach(pair),
                   turned_away=lambda identity: controls.turned_away(identity))
-    controls = Controls(proxy, Schemas(load_schema), allowed=allowed, version_of=lambda _: None,
+    controls = Controls(proxy, Schemas(load_schema), allowed=bool(allowed), version_of=lambda _: None,
                         write=recording.write, on_notice=notices.append)
     (bound,) = await proxy.start()
     relay = Relay(proxy, bound, recording, seen, notices, controls)
