@@ -50,6 +50,7 @@ class Controlled:
         self._api: ControlApi | None = None
         self._board: Board | None = None
         self._started = now().isoformat()
+        self._told = False
         self._keep_secrets = options["keep_secrets"]
         if options["no_control"]:
             if options["control"]:
@@ -66,7 +67,7 @@ class Controlled:
             return []
         from ocpp_proxy.control.board import Board
 
-        self._board = Board(lookup, keep_secrets=self._keep_secrets)
+        self._board = Board(lookup, keep_secrets=self._keep_secrets, on_mistake=self._mistaken)
         return [self._board]
 
     def open(self, service: Service, addresses: list[str], stop: asyncio.Future[signal.Signals]) -> None:
@@ -87,6 +88,12 @@ class Controlled:
         progress(f"control API on {self._api.url}, token in {self._api.token_file}; it {allowed}")
         if not self._api.is_loopback:
             notice("the control API can be reached from other machines, and its token crosses the network in the clear")
+
+    def _mistaken(self, error: Exception) -> None:
+        if not self._told:  # once is enough: it may come with every frame
+            self._told = True
+            notice(f"a mistake in the control API, what it tells may be incomplete: {type(error).__name__}; the relay "
+                   "goes on")
 
     def publish(self, ready: dict[str, Any]) -> None:
         """Let the commands find this run."""

@@ -67,8 +67,8 @@ def command() -> None:
 @click.option("--result", metavar="JSON", help="Answer with this CALLRESULT payload.")
 @click.option("--error", metavar="CODE[:TEXT]", help="Answer with this CALLERROR.")
 @click.option("--no-answer", is_flag=True, help="Answer with nothing at all.")
-@click.option("--code", type=click.IntRange(1000, 4999), default=1000, show_default=True, help="Close code.")
-@click.option("--reason", default="", metavar="TEXT", help="Close reason.")
+@click.option("--code", type=click.IntRange(1000, 4999), metavar="N", help="Close code.  [default: 1000]")
+@click.option("--reason", metavar="TEXT", help="Close reason.")
 @yes_option
 @format_option
 @proxy_option
@@ -109,27 +109,34 @@ def clear(fault: str | None, form: str, proxy: str | None) -> None:
 
 def _order(station: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
     """The request's body. Raises BadInput."""
+    patch = patch_of(options["sets"], options["removes"], options["patch"])
+    answer = _answer(options)
+    closing = {name: value for name in ("code", "reason") if (value := options[name]) is not None}
+    for names, given, whose in (
+        ("--set, --remove or --patch", bool(patch), "modify"),
+        ("--result, --error or --no-answer", answer is not None, "answer"),
+        ("--code or --reason", bool(closing), "disconnect"),
+    ):
+        if given and kind != whose:
+            raise BadInput(f"{names}: only for {whose}")
+    if kind == "answer" and answer is None:
+        raise BadInput("answer: say with what: --result, --error or --no-answer")
     taken = {name: value for name in ("sender", "action", "part", "count", "for_s", "seconds", "bytes_per_s")
              if (value := options[name]) is not None}
-    patch = patch_of(options["sets"], options["removes"], options["patch"])
-    answers = [name for name in ("result", "error", "no_answer") if options[name]]
-    if len(answers) > 1:
+    given_patch = {"patch": patch} if patch else {}
+    return {"kind": kind, "station": station, **taken, **given_patch, **(answer or {}), **closing, "by": BY}
+
+
+def _answer(options: dict[str, Any]) -> dict[str, Any] | None:
+    """What a Call is answered with, empty for nothing; None where no option says it."""
+    given = [name for name in ("result", "error", "no_answer") if options[name]]
+    if len(given) > 1:
         raise BadInput("--result, --error and --no-answer: use one of them")
-    if kind == "answer" and not answers:
-        raise BadInput("answer: say with what: --result, --error or --no-answer")
-    for name, given, kinds in (("--set, --remove or --patch", patch, "modify"), ("--result, --error or --no-answer",
-                                                                                answers, "answer")):
-        if given and kind != kinds:
-            raise BadInput(f"{name}: only for {kinds}")
-    if patch:
-        taken["patch"] = patch
     if options["result"]:
-        taken["result"] = object_of("--result", options["result"])
+        return {"result": object_of("--result", options["result"])}
     if options["error"]:
-        taken["error"] = error_of(options["error"])
-    if kind == "disconnect":
-        taken |= {"code": options["code"], "reason": options["reason"]}
-    return {"kind": kind, "station": station, **taken, "by": BY}
+        return {"error": error_of(options["error"])}
+    return {} if given else None
 
 
 def _print(faults: list[dict[str, Any]], form: str, none: str) -> None:

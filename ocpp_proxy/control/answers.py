@@ -6,11 +6,14 @@ a peer is repeated in an error, but for the names of fields.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -19,6 +22,10 @@ from ocpp_proxy.control.models import Refusal
 from ocpp_proxy.core.scan import escape
 from ocpp_proxy.relay.acts import RefusedActError, Why
 
+# For the document only: the guard has looked at it already.
+TOKEN = HTTPBearer(auto_error=False, description="This run's token; the ready file says where it is kept")
+Item = TypeVar("Item")
+SLICE_S = 0.001
 STATUS: Mapping[Why, int] = {
     "not-allowed": 403, "panicked": 403, "confirm": 409, "unknown-station": 404, "unknown-connection": 404,
     "unknown-fault": 404, "schema": 422, "bad-order": 422,
@@ -54,6 +61,19 @@ class Said(Response):
 
     def render(self, content: Any) -> bytes:
         return dumps(content).encode()
+
+
+async def listed(name: str, items: Iterable[Item], show: Callable[[Item], Any], **more: Any) -> Response:
+    """A list, made in slices: the loop is the relay's, and gets its turn after each of them."""
+    texts: list[str] = []
+    end = time.perf_counter() + SLICE_S
+    for item in items:
+        texts.append(dumps(show(item)))
+        if time.perf_counter() > end:
+            await asyncio.sleep(0)
+            end = time.perf_counter() + SLICE_S
+    rest = "".join(f",{dumps(key)}:{dumps(value)}" for key, value in more.items())
+    return Response(f'{{{dumps(name)}:[{",".join(texts)}]{rest}}}', media_type=Said.media_type)
 
 
 class RefusedError(Exception):

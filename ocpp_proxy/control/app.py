@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 
 from ocpp_proxy import __version__
 from ocpp_proxy.control import answers
@@ -31,5 +31,5 @@ def bare(subject: Subject) -> FastAPI:
     answers.install(app)
     app.include_router(general(subject))
     for router in (inquiries(subject), acts(subject), events(subject.board.hub)):
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix="/v1", dependencies=[Security(answers.TOKEN)])
     return app

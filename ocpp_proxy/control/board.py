@@ -22,14 +22,18 @@ FINDINGS_KEPT = 5_000
 
 
 class Board:
-    """`lookup`: what the rules know of a station; `keep_secrets`: the capture does, so the board has to mask."""
+    """`lookup`: what the rules know of a station; `keep_secrets`: the capture does, so the board has to mask;
+    `on_mistake` hears of what it failed on itself, which disturbs nobody else who listens."""
 
-    def __init__(self, lookup: Lookup, *, keep_secrets: bool = False) -> None:
+    def __init__(
+        self, lookup: Lookup, *, keep_secrets: bool = False, on_mistake: Callable[[Exception], None] | None = None
+    ) -> None:
         self.figures = Figures()
         self.messages = Messages()
         self.stations = Stations(lookup, self.messages.drop)
         self.hub = Hub()
         self._keep_secrets = keep_secrets
+        self._on_mistake = on_mistake
         self._findings: dict[int, Finding] = {}  # by identity: repetitions are the same object
         self._handlers: dict[type, Callable[[Any], None]] = {
             FrameSeen: self._frame, FindingRaised: self._finding, ConnectionOpened: self._opened,
@@ -40,7 +44,12 @@ class Board:
         """Take what the pipeline said."""
         for event in events:
             if (handle := self._handlers.get(type(event))) is not None:
-                handle(event)
+                try:
+                    handle(event)
+                except Exception as error:
+                    if self._on_mistake is None:
+                        raise
+                    self._on_mistake(error)
 
     def tick(self, at: Instant) -> None:
         """Time alone changes nothing here."""

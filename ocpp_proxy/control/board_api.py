@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Security
 from starlette.responses import Response
 
 from ocpp_proxy import __version__
 from ocpp_proxy.control import models
-from ocpp_proxy.control.answers import NOT_FOUND, REFUSALS, RefusedError, Said
+from ocpp_proxy.control.answers import NOT_FOUND, REFUSALS, TOKEN, RefusedError, Said, listed
 from ocpp_proxy.control.board import FINDINGS_KEPT
-from ocpp_proxy.control.messages import MESSAGES_KEPT
+from ocpp_proxy.control.messages import MESSAGES_KEPT, Message
 from ocpp_proxy.control.metrics import CONTENT_TYPE, Standing, reading
 from ocpp_proxy.control.stations import Station
 from ocpp_proxy.control.subject import Subject
-from ocpp_proxy.core.finding import Severity
+from ocpp_proxy.core.finding import Finding, Severity
 
 Identity = Annotated[str, Path(min_length=1, max_length=1000, description="The station's identity, as it connected")]
 StationQuery = Annotated[str | None, Query(max_length=1000, description="Only this station's")]
@@ -36,7 +36,7 @@ def general(subject: Subject) -> APIRouter:
         return Said({"tool": "ocpp-proxy", "version": __version__, "pid": os.getpid(),
                      "recorded": subject.is_recorded()})
 
-    @router.get("/metrics", response_class=Response, responses={
+    @router.get("/metrics", dependencies=[Security(TOKEN)], response_class=Response, responses={
         **REFUSALS, 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
         summary="Figures for Prometheus, text format 0.0.4")
     async def metrics() -> Response:
@@ -58,7 +58,7 @@ def inquiries(subject: Subject) -> APIRouter:
 
     @router.get("/stations", response_model=models.Stations, summary="All stations and their state")
     async def stations() -> Response:
-        return Said({"stations": [board.stations.as_dict(one) for one in board.stations.all()]})
+        return await listed("stations", board.stations.all(), board.stations.as_dict)
 
     @router.get("/stations/{station}", response_model=models.Station, responses=NOT_FOUND, summary="One station")
     async def station(station: Identity) -> Response:
@@ -77,15 +77,15 @@ def inquiries(subject: Subject) -> APIRouter:
         if after is not None and connection is None:
             connection = known.newest or (known.closed.connection if known.closed is not None else None)
         chosen = board.messages.of(station, connection, after, limit)
-        return Said({"station": station, "messages": [one.as_dict() for one in chosen],
-                     "forgotten": board.messages.forgotten(station)})
+        return await listed("messages", chosen, Message.as_dict, station=station,
+                            forgotten=board.messages.forgotten(station))
 
     @router.get("/findings", response_model=models.Findings, summary="What rules and schemas said, the last of it")
     async def findings(
         station: StationQuery = None, severity: Severity | None = None,
         limit: Annotated[int, Query(ge=1, le=FINDINGS_KEPT)] = 500,
     ) -> Response:
-        return Said({"findings": [one.as_dict() for one in board.findings(station, severity, limit)]})
+        return await listed("findings", board.findings(station, severity, limit), Finding.as_dict)
 
     @router.get("/captures", response_model=models.Captures, summary="What is being recorded, and whether all of it is")
     async def captures() -> Response:

@@ -1,7 +1,7 @@
 """Serves the API in the relay's own event loop, from a socket that was bound before anything was relayed.
 
-Decides when it listens and how it ends. Refuses to disturb the relay: no signal handler, no logging, and whatever fails
-here ends the API and nothing else.
+Decides when it listens, how many may be connected, and how it ends. Refuses to disturb the relay: no signal handler, no
+logging, no connection that only takes up a file descriptor, and whatever fails here ends the API and nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ocpp_proxy.control.app import guarded
 from ocpp_proxy.control.subject import Subject
@@ -19,8 +20,33 @@ from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.tasks import Tasks
 
 CONNECTIONS_MOST = 128
+IDLE_S = 10.0  # without a request, or in the middle of its head
 BACKLOG = 64
 LAST_ANSWERS_S = 1  # for requests that are under way when the run ends
+
+
+class _Connection(H11Protocol):
+    """Anybody on this machine can connect: who asks for nothing does not stay, and nobody comes where it is full."""
+
+    _look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MOST:
+            transport.abort()
+        else:
+            self._look = self.loop.call_later(IDLE_S, self._look_for_life)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._look is not None:
+            self._look.cancel()
+        super().connection_lost(exc)
+
+    def _look_for_life(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+        else:
+            self._look = self.loop.call_later(IDLE_S, self._look_for_life)
 
 
 class _Server(uvicorn.Server):
@@ -63,10 +89,9 @@ class ControlServer:
         """Answer from now on."""
         hosts = frozenset({self._given.lower(), str(self._socket.getsockname()[0]).lower()})
         self._server = _Server(uvicorn.Config(
-            guarded(subject, token, hosts, self._mistaken), http="h11", ws="none", lifespan="off", loop="none",
+            guarded(subject, token, hosts, self._mistaken), http=_Connection, ws="none", lifespan="off", loop="none",
             log_config=None, log_level="critical", access_log=False, proxy_headers=False, server_header=False,
-            date_header=False, limit_concurrency=CONNECTIONS_MOST, backlog=BACKLOG,
-            timeout_graceful_shutdown=LAST_ANSWERS_S,
+            date_header=False, backlog=BACKLOG, timeout_graceful_shutdown=LAST_ANSWERS_S,
         ))  # fmt: skip
         self._serving = self._tasks.spawn(self._server.serve([self._socket]), "control API")
 

@@ -291,6 +291,7 @@ def test_a_fault_that_cannot_be_meant_names_the_option(said: Callable[..., None]
             (("answer",), "say with what: --result, --error or --no-answer"),
             (("answer", "--no-answer", "--error", "X"), "use one of them"),
             (("delay", "--set", "/a=1"), "only for modify"), (("delay", "--no-answer"), "only for answer"),
+            (("reset", "--code", "1001"), "only for disconnect"),
             (("modify", "--set", "a=1"), "expected a JSON Pointer"), (("modify", "--set", "/a"), "expected /pointer=v"),
             (("modify", "--patch", "nowhere.json"), "nowhere.json: --patch: cannot be read"),
             (("modify", "--patch", "[1]"), "expected a list of JSON Patch operations"),
