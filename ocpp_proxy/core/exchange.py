@@ -182,7 +182,7 @@ class Correlator:
         if isinstance(frame, CallResultError):
             return self._complained(frame, speaker)
         if isinstance(frame, (CallResult, CallError)):
-            return self._answered(frame, seq, OTHER_SIDE[speaker], at)
+            return self._answered(frame, seq, OTHER_SIDE[speaker], at, injected_for is not None)
         return Correlation(None)
 
     def awaits(self, exchange: Exchange) -> bool:
@@ -214,7 +214,7 @@ class Correlator:
         calls.add(exchange)
         return Correlation(exchange, remarks, earlier)
 
-    def _answered(self, answer: Answer, seq: int, caller: Side, at: Instant) -> Correlation:
+    def _answered(self, answer: Answer, seq: int, caller: Side, at: Instant, injected: bool) -> Correlation:
         calls = self._of(caller)
         exchange = calls.open.pop(answer.message_id, None)
         if exchange is not None:
@@ -227,9 +227,9 @@ class Correlator:
         if earlier is None or earlier.answer_seq is None:
             return Correlation(None, ("orphan",), earlier)
         exchange = calls.recall(answer.message_id)
-        if exchange is not None:
+        if exchange is not None and not injected:
             exchange.answers += 1
-        again = exchange is not None and exchange.answers <= exchange.attempts
+        again = exchange is not None and not injected and exchange.answers <= exchange.attempts
         return Correlation(exchange, ("answered-again",) if again else ("answered-twice",), earlier)
 
     def _complained(self, complaint: CallResultError, caller: Side) -> Correlation:
