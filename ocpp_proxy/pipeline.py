@@ -306,7 +306,7 @@ class Pipeline:
         side = OTHER_SIDE[record.to]
         held_s, at, said = (record.held_ms or 0.0) / 1000, record.at, self._time
         if held_s:  # on record when it went on, by the time when it came
-            at = _later(at, held_s)
+            at = _later(at, held_s) if isinstance(frame, (Call, Send)) else at
             said -= max(0.0, self._latest.seconds_since(record.at) if self._latest is not None else 0.0) * self._scale
         correlation = link.correlator.receive(
             frame, record.seq, record.sender, at, side if record.sender == "proxy" else None

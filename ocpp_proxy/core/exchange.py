@@ -34,10 +34,11 @@ PAST_MAX = 32
 @dataclass(slots=True)
 class Exchange:
     """A Call (or a Send) and, once it has come, its answer. `caller` is the side that sent the Call or for which
-    the proxy injected it; `attempts` counts the Call and its retries with the same id; `complaint` is what a caller
-    of 2.1 said about an answer that it could not read. `called_seq`: the frame of the last attempt; `called_time`: when
-    it went on to the other side, in seconds of the capture's own clock; `withheld`: a Call that never reached it, since
-    this program swallowed it; `faults`: ids of the schema rules that the Call breaks."""
+    the proxy injected it; `attempts` counts the Call and its retries with the same id, `answers` the answers;
+    `complaint` is what a caller of 2.1 said about an answer that it could not read. `called_seq`: the frame of the
+    last attempt; `called_time`: when it went on to the other side, in seconds of the capture's own clock;
+    `withheld`: a Call that never reached it, since this program swallowed it; `faults`: ids of the schema rules
+    that the Call breaks."""
 
     connection: str
     caller: Side
@@ -47,6 +48,7 @@ class Exchange:
     called_at: Instant
     injected: bool = False
     attempts: int = 1
+    answers: int = 0
     complaint: CallResultError | None = None
     answer: CallResult | CallError | None = None
     answer_seq: int | None = None
@@ -100,7 +102,7 @@ class Correlation:
     - "overlap": the caller has another Call open that is neither answered nor timed out (those that the proxy injected
       in its name do not count against it);
     - "answered", and "late" if that took longer than the timeout;
-    - "answered-twice": the Call had its answer already;
+    - "answered-twice": the Call had its answer already; "answered-again": it had, but had been sent as often;
     - "orphan": an answer to nothing that is known here. In 2.x a CallError with id "-1" is meant to be one; one with
       `earlier` set answers a Send, which nobody may.
     """
@@ -180,7 +182,7 @@ class Correlator:
         if isinstance(frame, CallResultError):
             return self._complained(frame, speaker)
         if isinstance(frame, (CallResult, CallError)):
-            return self._answered(frame, seq, OTHER_SIDE[speaker], at)
+            return self._answered(frame, seq, OTHER_SIDE[speaker], at, injected_for is not None)
         return Correlation(None)
 
     def awaits(self, exchange: Exchange) -> bool:
@@ -212,18 +214,23 @@ class Correlator:
         calls.add(exchange)
         return Correlation(exchange, remarks, earlier)
 
-    def _answered(self, answer: Answer, seq: int, caller: Side, at: Instant) -> Correlation:
+    def _answered(self, answer: Answer, seq: int, caller: Side, at: Instant, injected: bool) -> Correlation:
         calls = self._of(caller)
         exchange = calls.open.pop(answer.message_id, None)
         if exchange is not None:
             exchange.answer, exchange.answer_seq, exchange.answered_at = answer, seq, at
+            exchange.answers = 1
             calls.settle(exchange)
             late = at.seconds_since(exchange.called_at) > self.timeout_s
             return Correlation(exchange, ("answered", "late") if late else ("answered",))
         earlier = calls.past.get(answer.message_id)
         if earlier is None or earlier.answer_seq is None:
             return Correlation(None, ("orphan",), earlier)
-        return Correlation(calls.recall(answer.message_id), ("answered-twice",), earlier)
+        exchange = calls.recall(answer.message_id)
+        if exchange is not None and not injected:
+            exchange.answers += 1
+        again = exchange is not None and not injected and exchange.answers <= exchange.attempts
+        return Correlation(exchange, ("answered-again",) if again else ("answered-twice",), earlier)
 
     def _complained(self, complaint: CallResultError, caller: Side) -> Correlation:
         """A CallResultError comes from the caller of the exchange whose CallResult it complains about."""

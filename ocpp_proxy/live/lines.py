@@ -85,7 +85,8 @@ def _answer(seen: CallResult | CallError, exchange: Exchange | None, notable: bo
         line.append(("slow", " !") if notable else ("good", " ✓"))
     if exchange is not None and exchange.answer is not seen:
         if not isinstance(seen, CallResultError):
-            line.append(("warning", " ANSWERED TWICE"))
+            again = exchange.answers <= exchange.attempts  # as often as it was asked
+            line.append(("dim", " once more") if again else ("warning", " ANSWERED TWICE"))
         return line
     latency = None if exchange is None else exchange.latency_ms
     if latency is not None:

@@ -235,7 +235,7 @@ class Summary:
         del calls[exchange.caller, exchange.message_id]
         self.counts["errors" if isinstance(frame, CallError) else "answered"] += 1
         latency = exchange.latency_ms
-        if latency is not None:
+        if latency is not None and event.record.sender != "proxy":
             side = OTHER_SIDE[exchange.caller]
             kept = self.latencies.get((exchange.action, side))
             if kept is None:

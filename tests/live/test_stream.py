@@ -93,9 +93,19 @@ def test_a_second_answer_and_an_answer_to_nothing_say_so(screen: Make) -> None:
     answered = cp.result("csms", {"idTagInfo": {"status": "Accepted"}})
     [first] = answered
     again = replace(first, record=cp.record("csms", b"[3]"), frame=CallResult(b"[3]", (), "1", {}))
+    first.exchange.answers = 2
     lines = screen().draw(asked, answered, [again], cp.orphan("csms", "x\x1b[0m")).lines()
     assert "Authorize ✓ ANSWERED TWICE" in lines[2]
     assert "answer without a CALL (x\\x1b[0m)" in lines[3]
+
+
+def test_an_answer_to_each_of_two_attempts_is_none_too_many(screen: Make) -> None:
+    cp = Story()
+    asked = cp.call("station", "Authorize", {"idTag": "A"})
+    [first] = answered = cp.result("csms", {"idTagInfo": {"status": "Accepted"}})
+    first.exchange.attempts = first.exchange.answers = 2
+    again = replace(first, record=cp.record("csms", b"[3]"), frame=CallResult(b"[3]", (), "1", {}))
+    assert "Authorize ✓ once more" in screen().draw(asked, answered, [again]).lines()[2]
 
 
 def test_types_5_and_6_are_named(screen: Make) -> None:
