@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -82,7 +83,7 @@ class Controlled:
 
         service.controls.on_act.append(self._board.act)
         recorder = service.recorder
-        self._api.open(Subject(service.controls, self._board, self._started, tuple(addresses), recorder.path,
+        self._api.open(Subject(service.controls, self._board, self._started, tuple(addresses), recorder.path.absolute(),
                                lambda: not recorder.had_gap, end))
         allowed = "may alter traffic" if service.controls.allowed else "may not alter traffic (--allow-injection)"
         progress(f"control API on {self._api.url}, token in {self._api.token_file}; it {allowed}")
@@ -98,7 +99,7 @@ class Controlled:
     def publish(self, ready: dict[str, Any]) -> None:
         """Let the commands find this run."""
         if self._api is not None:
-            self._api.publish(ready, self._started)
+            self._api.publish({**ready, "capture": str(Path(ready["capture"]).absolute())}, self._started)
 
     async def close(self) -> None:
         """End it; a second time it does nothing."""

@@ -36,6 +36,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No token, or not this run's"},
     403: {"model": Refusal, "description": "Not allowed: from a page in a browser, without --allow-injection, or after "
                                            "a panic"},
+    408: {"model": Refusal, "description": "The body took too long"},
     413: {"model": Refusal, "description": "The body is too large"},
     415: {"model": Refusal, "description": "The body is something other than JSON"},
     421: {"model": Refusal, "description": "The Host header names another machine"},
@@ -46,7 +47,6 @@ NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"model": Refusal, "description": "There is no such station, connection or fault"}}
 CONFIRM: dict[int | str, dict[str, Any]] = {
     409: {"model": Refusal, "description": 'Dangerous: "confirm":true in the body says that it is meant'}}
-
 
 _HTTP = {
     404: ("unknown-path", "there is no such path; see /openapi.json"),

@@ -50,8 +50,8 @@ def _only(folder: Path) -> Target:
 
 def _by_url(url: str, environment: Mapping[str, str], folder: Path) -> Target:
     known = next((run for run in running(folder) if run.control == url), None)
-    token = environment.get(TOKEN) or (known.token() if known is not None else None)
-    if not token:
+    token = environment.get(TOKEN, "").strip() or (known.token() if known is not None else None)
+    if not token or not token.isascii():
         raise BadInput(f"{url}: its token is not known here: put it into {TOKEN}; the ready file of that run says "
                        "where it is kept")
     return Target(url, token, known.pid if known is not None else None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -16,12 +15,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ocpp_proxy.control.app import guarded
 from ocpp_proxy.control.subject import Subject
-from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.relay.sockets import listen
 from ocpp_proxy.tasks import Tasks
 
 CONNECTIONS_MOST = 128
 IDLE_S = 10.0  # without a request, or in the middle of its head
-BACKLOG = 64
 LAST_ANSWERS_S = 1  # for requests that are under way when the run ends
 
 
@@ -69,7 +67,7 @@ class ControlServer:
 
     def __init__(self, host: str, port: int, on_notice: Callable[[str], None]) -> None:
         self._given = host
-        self._socket = _bound(host, port)
+        self._sockets = listen(host, port, "--control")
         self._on_notice = on_notice
         self._tasks = Tasks(self._failed)
         self._server: _Server | None = None
@@ -77,23 +75,22 @@ class ControlServer:
 
     @property
     def url(self) -> str:
-        host, port = self._socket.getsockname()[:2]
+        host, port = self._sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def is_loopback(self) -> bool:
-        host: str = self._socket.getsockname()[0]
-        return host == "::1" or host.startswith("127.")
+        return all(host == "::1" or host.startswith("127.") for host in self._addresses())
 
     def start(self, subject: Subject, token: str) -> None:
         """Answer from now on."""
-        hosts = frozenset({self._given.lower(), str(self._socket.getsockname()[0]).lower()})
+        hosts = frozenset({self._given.lower(), *self._addresses()} - {""})
         self._server = _Server(uvicorn.Config(
             guarded(subject, token, hosts, self._mistaken), http=_Connection, ws="none", lifespan="off", loop="none",
             log_config=None, log_level="critical", access_log=False, proxy_headers=False, server_header=False,
-            date_header=False, backlog=BACKLOG, timeout_graceful_shutdown=LAST_ANSWERS_S,
+            date_header=False, timeout_graceful_shutdown=LAST_ANSWERS_S,
         ))  # fmt: skip
-        self._serving = self._tasks.spawn(self._server.serve([self._socket]), "control API")
+        self._serving = self._tasks.spawn(self._server.serve(self._sockets), "control API")
 
     async def stop(self) -> None:
         """Let what is under way be answered, for a moment; a second time does nothing."""
@@ -101,7 +98,11 @@ class ControlServer:
             self._server.end.set()
             await asyncio.wait([self._serving], timeout=LAST_ANSWERS_S + 2)
             await self._tasks.cancel()
-        self._socket.close()
+        for sock in self._sockets:
+            sock.close()
+
+    def _addresses(self) -> list[str]:
+        return [str(sock.getsockname()[0]).lower() for sock in self._sockets]
 
     def _mistaken(self, error: BaseException) -> None:
         self._on_notice(f"a mistake in the control API: {type(error).__name__} at {_place(error)}; the relay goes on")
@@ -117,19 +118,3 @@ def _place(error: BaseException) -> str:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}" if trace is not None else "?"
 
-
-def _bound(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        made = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise BadInput(f"--control {host}:{port}: {error.strerror or error}") from None
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-        made.listen(BACKLOG)
-    except OSError as error:
-        made.close()
-        raise BadInput(f"--control {host}:{port}: {error.strerror or error}") from None
-    return made

@@ -55,9 +55,9 @@ def reset_on_close(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0))
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for each address of a host, on one port. Raises BadInput."""
-    place = f"--listen {host}:{port}"
+def listen(host: str, port: int, option: str = "--listen") -> list[socket.socket]:
+    """Listening sockets for each address of a host, on one port. Raises BadInput, which names the option."""
+    place = f"{option} {host}:{port}"
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:

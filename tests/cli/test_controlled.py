@@ -164,7 +164,7 @@ def test_two_proxies_are_told_apart_and_a_killed_one_is_forgotten(tmp_path: Path
             assert (code, out) == (2, "")
             assert "2 are running" in err
             for proxy in (first, second):
-                assert f"--proxy {proxy.ready['control']}  {proxy.ready['listen']}  captures/" in err
+                assert f"--proxy {proxy.ready['control']}  {proxy.ready['listen']}  {tmp_path}/" in err
             for named in (first.ready["control"], str(one / "ready.json")):
                 assert (await ocpp_proxy("fault", "list", "--proxy", named, cwd=tmp_path))[0] == 0
             assert (await ocpp_proxy("fault", "list", cwd=tmp_path, OCPP_PROXY_PROXY=str(two / "ready.json")))[0] == 0

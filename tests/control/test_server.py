@@ -115,8 +115,14 @@ def test_signals_and_logs_are_left_alone(tmp_path: Path) -> None:
 def test_a_place_that_is_taken_or_none_is_named() -> None:
     first = server.ControlServer("127.0.0.1", 0, print)
     port = int(first.url.rpartition(":")[2])
-    with pytest.raises(BadInput, match=f"--control 127.0.0.1:{port}: Address already in use"):
+    with pytest.raises(BadInput, match=f"--control 127.0.0.1:{port}: .*already in use"):
         server.ControlServer("127.0.0.1", port, print)
     asyncio.run(first.stop())
+    both = server.ControlServer("localhost", 0, print)
+    assert both.is_loopback
+    asyncio.run(both.stop())
+    everywhere = server.ControlServer("0.0.0.0", 0, print)
+    assert not everywhere.is_loopback
+    asyncio.run(everywhere.stop())
     with pytest.raises(BadInput, match=r"--control 192\.0\.2\.1:0: "):
         server.ControlServer("192.0.2.1", 0, print)
