@@ -6,6 +6,7 @@ sent: the proxy does, and checks the payload once more.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -45,7 +46,9 @@ Examples:
     setVariableData.0.variable.name=HeartbeatInterval setVariableData.0.attributeValue=60
 \b
 The proxy has to run with --allow-injection. Values are read as the schema of
-the station's version has them; a dot leads into objects and lists.
+the station's version has them; a dot leads into objects and lists. A lone -
+has the payload read from standard input: others on this machine can see what
+stands on a command line, passwords too.
 \b
 Exit codes: 0 any CALLRESULT (8 with --require-accepted, if its status is not
 Accepted); 4 CALLERROR; 5 no answer in time; 6 the connection was lost; 7
@@ -57,7 +60,7 @@ schema.
 @click.command("inject", epilog=EPILOG)
 @click.argument("station")
 @click.argument("action")
-@click.argument("words", nargs=-1, metavar="[PAYLOAD-JSON | KEY=VALUE ...]")
+@click.argument("words", nargs=-1, metavar="[PAYLOAD-JSON | KEY=VALUE ... | -]")
 @click.option("--to", type=click.Choice(["station", "csms"]), default="station", show_default=True,
               help="Who gets it; it is sent in the name of the other side.")
 @click.option("--connection", metavar="C", help="Which of the station's connections.  [default: the newest]")
@@ -113,7 +116,9 @@ def _payload(version: Version | None, action: str, words: tuple[str, ...], to: S
     """What to send. Raises BadInput, or ends the command where the payload breaks its schema."""
     if version is not None and not force:
         _check_action(version, action, to)
-    if len(words) == 1 and words[0].lstrip().startswith("{"):
+    if words == ("-",):
+        payload = _parsed(sys.stdin.read())
+    elif len(words) == 1 and words[0].lstrip().startswith("{"):
         payload = _parsed(words[0])
     else:
         known = version is not None and action in ACTIONS[version]

@@ -75,13 +75,18 @@ def test_an_injection_is_sent_as_the_schema_has_it_and_its_answer_printed(said: 
     said(story)
 
 
-def test_a_payload_may_be_one_json_object_and_the_version_is_the_stations(said: Callable[..., None]) -> None:
+def test_a_payload_may_be_one_json_object_and_the_version_is_the_stations(
+    said: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story(api: Served, say: Say) -> None:
         payload = '{"requestedMessage":"Heartbeat","evse":{"id":1}}'
         assert (await say("inject", "CP2", "TriggerMessage", payload))[0] == 0
         assert (await say("inject", "CP2", "Heartbeat", "--to", "csms"))[0] == 0
         assert [order.payload for order in api.parts.controls.asked] == [
             {"requestedMessage": "Heartbeat", "evse": {"id": 1}}, {}]
+        monkeypatch.setattr("sys.stdin", io.StringIO('{"requestedMessage":"Heartbeat"}\n'))
+        assert (await say("inject", "CP1", "TriggerMessage", "-"))[0] == 0
+        assert api.parts.controls.asked[-1].payload == {"requestedMessage": "Heartbeat"}
         code, _, err = await say("inject", "CP2", "RemoteStartTransaction", "idTag=1")
         assert code == 2
         assert "OCPP 2.0.1 has no action RemoteStartTransaction" in err
