@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See the whole chain at work on simulated peers, in under a minute."),
     "run": ("run", "Relay, record and check the traffic between stations and a CSMS."),
     "check": ("check", "Check captures: everything the rules and schemas have to say."),
+    "doctor": ("doctor", "Tell whether and why a handshake with a CSMS would fail, before any OCPP."),
     "capture": ("capture", "Look into captures, search, export and import them."),
     "rules": ("rules", "List, explain, test and lint the rules."),
     "sim": ("sim", "Simulated stations and CSMSs."),
