@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,13 @@ def command(url: str, form: str, **options: Any) -> None:
     """Tell, before any OCPP, whether and why a handshake with the CSMS at URL would fail: name, TCP, TLS, upgrade,
     subprotocols, credentials, compression, pings, clock; and which address to type into the charger."""
     case = _case(url, options)
+    tls = case.context(notice)
     if case.identity is not None:
         notice(f"asking as the real station {safe(case.identity)}: many CSMSs drop its live connection for that")
     face = _Face()
     if form == "text":
         face.begin(case)
-    steps = run_on_fast_loop(_examined(case, face, form == "text"))
+    steps = run_on_fast_loop(_examined(case, tls, face, form == "text"))
     if form == "json":
         click.echo(json.dumps({"version": 1, "url": mask_target(url), "steps": [step.to_json() for step in steps]},
                               separators=(",", ":"), ensure_ascii=False))
@@ -94,9 +96,9 @@ def _case(url: str, options: dict[str, Any]) -> Case:
     )
 
 
-async def _examined(case: Case, face: _Face, printing: bool) -> list[Step]:
+async def _examined(case: Case, tls: ssl.SSLContext | None, face: _Face, printing: bool) -> list[Step]:
     try:
-        return await examine(case, face.tell if printing else face.pass_over, face.busy, notice)
+        return await examine(case, tls, face.tell if printing else face.pass_over, face.busy)
     finally:
         face.quiet()
 
@@ -118,9 +120,9 @@ class _Face:
         self.quiet()
         mark, colour = _MARKS[step.ok]
         head = Text.assemble((mark, colour), f" {step.name:<11} ")
-        self._print(head, Text(safe(step.seen, len(step.seen))))
+        self._print(head, Text(step.seen))
         if step.remedy is not None:
-            self._print(Text(" " * 14), Text(f"→ {safe(step.remedy, len(step.remedy))}"))
+            self._print(Text(" " * 14), Text(f"→ {step.remedy}"))
 
     def end(self, steps: list[Step]) -> None:
         wrong = list(dict.fromkeys(step.name for step in steps if step.ok is False))

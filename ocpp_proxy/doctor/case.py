@@ -97,7 +97,8 @@ class Case:
         return self.listen or _DEFAULT_LISTEN
 
     def context(self, warn: Warn) -> ssl.SSLContext | None:
-        """What the CSMS is dialled with. Raises BadInput that names the file."""
+        """What the CSMS is dialled with, None without TLS. `warn` hears of what works but should be known. Raises
+        BadInput that names the file."""
         if not self.upstream.secure:
             return None
         first, *others = self.tls.ca or (None,)

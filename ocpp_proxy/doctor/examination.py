@@ -17,7 +17,6 @@ from ocpp_proxy.doctor.handshakes import Handshakes
 from ocpp_proxy.doctor.line import quietly, reach
 from ocpp_proxy.doctor.step import Notes, Quotes, Step, Trouble, not_tried
 from ocpp_proxy.doctor.visit import Visit
-from ocpp_proxy.wire.pem import Warn
 
 Tell: TypeAlias = Callable[[Step], None]
 Busy: TypeAlias = Callable[[str], None]
@@ -29,11 +28,10 @@ def _in_silence(_: object) -> None: ...
 
 
 async def examine(
-    case: Case, tell: Tell = _in_silence, busy: Busy = _in_silence, warn: Warn = _in_silence
+    case: Case, tls: ssl.SSLContext | None, tell: Tell = _in_silence, busy: Busy = _in_silence
 ) -> list[Step]:
-    """`tell` gets each step as soon as it is known, `busy` what is waited for next, `warn` what works but should be
-    known. Raises BadInput for files that cannot be used."""
-    tls = case.context(warn)
+    """`tls` is the case's context, None for ws://. `tell` gets each step as soon as it is known, `busy` what is waited
+    for next."""
     examination = _Examination(case, tell, busy)
     await examination.csms(tls)
     busy("listen: looking at this machine's addresses")
@@ -90,8 +88,8 @@ class _Examination:
         return works
 
     async def _without_tls(self, trouble: Trouble, shakes: Handshakes) -> Trouble:
-        """No TLS came about: perhaps because none is spoken there."""
-        if trouble.name != "tls" or trouble.late:
+        """No TLS came about: perhaps because none is spoken there (and who waits for the end of a line is silent)."""
+        if trouble.name != "tls":
             return trouble
         self._busy("tls: looking whether the port speaks plain HTTP")
         if not await shakes.speaks_http():

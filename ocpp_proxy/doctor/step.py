@@ -8,7 +8,7 @@ Source: INTERFACE, `doctor`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from ocpp_proxy.core.credentials import mask_target
@@ -63,13 +63,20 @@ class Notes:
 
     def add(self, *steps: Step) -> None:
         for step in steps:
-            self.steps.append(step)
-            self._tell(step)
+            # Names in a certificate, too, are the other side's words.
+            shown = replace(step, seen=_printable(step.seen), remedy=step.remedy and _printable(step.remedy))
+            self.steps.append(shown)
+            self._tell(shown)
 
     def fill(self, why: str, last: Name = "clock") -> None:
         """Up to `last`, what has not been come to is not tried."""
         there = {step.name for step in self.steps}
         self.add(*(not_tried(name, why) for name in NAMES[: NAMES.index(last) + 1] if name not in there))
+
+
+def _printable(text: str) -> str:
+    """Without anything that a terminal would obey in place of showing it."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
 
 
 class Quotes:
