@@ -69,8 +69,8 @@ EPILOG = """\b
 Example, between a charger that is told ws://this-laptop:9000 and its CSMS:
   ocpp-proxy run --upstream wss://csms.example.com/ocpp
 \b
-Exit codes: 0 all well; 1 findings at or above --fail-on, or a failing rule
-test; 2 wrong usage or an unusable file; 3 something could not be recorded;
+Exit codes: 0 all well; 1 findings at or above --fail-on, a failing rule
+test, or a step of the doctor's that is not ok; 2 wrong usage or an unusable file; 3 something could not be recorded;
 130 interrupted, after everything received was saved.
 \b
 Every option may also stand in ocpp-proxy.toml ([run] upstream = "…") or in

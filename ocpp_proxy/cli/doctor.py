@@ -50,7 +50,7 @@ _WAIT_BEFORE_WORDS_S = 1.0
               help="File whose first line is the password. 40 hexadecimal digits are tried as key and as text.")
 @click.option("--listen", multiple=True, metavar="HOST:PORT",
               help="Where run shall listen for stations; repeatable.  [default: 0.0.0.0:9000]")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
+@click.option("--timeout", "timeout_s", type=float, default=10.0, show_default=True,
               metavar="S", help="How long each step may take.")
 @click.option("--upstream-ca", type=FILE, multiple=True, metavar="FILE",
               help="CA that signed the CSMS's certificate; repeatable.")

@@ -21,6 +21,7 @@ from ocpp_proxy.wire.tls import csms_context
 from ocpp_proxy.wire.upstream import Upstream, as_segment
 
 _HEX_KEY = re.compile(rb"[0-9A-Fa-f]{40}")
+_LONGEST_S = 3600
 _DEFAULT_LISTEN = ("0.0.0.0:9000",)  # as `run` has it
 
 
@@ -60,6 +61,8 @@ class Case:
     def __post_init__(self) -> None:
         if self.identity == "":
             raise BadInput("--id is empty: expected the station's identity, or leave --id out")
+        if not 0 < self.timeout_s <= _LONGEST_S:  # "nan" is a number on the command line, too
+            raise BadInput(f"--timeout {self.timeout_s:g}: expected seconds, more than 0 and at most {_LONGEST_S}")
         for option, value in (("--id", self.identity), ("--user", self.user)):
             if value is not None and not _is_text(value):
                 raise BadInput(f"{option}: expected text in UTF-8, without control characters")

@@ -35,16 +35,19 @@ if TYPE_CHECKING:
 NORMAL = 1000
 _GOODBYE_S = 2.0
 _LINGER_S = 0.5
+_MESSAGE_MOST = 2**20  # nothing is waited for that could be longer
 _HTTP, _TLS_ALERT = b"HTTP/", b"\x15\x03"
 _ASK_ABOUT_TLS = "ask the CSMS's operator what its TLS demands"
 
 
 class Line(Leg):
-    """A leg that belongs to no pair. `trouble`: what ended it, where that was an error."""
+    """A leg that belongs to no pair. `trouble`: what ended it, where that was an error; `broke`: a frame of the CSMS's
+    broke RFC 6455."""
 
     def __init__(self) -> None:
-        super().__init__("csms", CsmsLink(opaque=True))
+        super().__init__("csms", CsmsLink(opaque=True, max_message=_MESSAGE_MOST))
         self.trouble: BaseException | None = None
+        self.broke = False
         self._ping = b""
         self._pong: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -73,6 +76,9 @@ class Line(Leg):
         await asyncio.wait(either, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         if self._pong.done():
             return time.perf_counter() - asked
+        if self.broke:
+            raise Trouble("ping", f"no pong: {self._ended.result()}",
+                          "that is a fault in the CSMS's WebSocket library, or something in between damages its frames")
         if self._ended.done():
             raise Trouble("ping", f"no pong: {self._ended.result()}",
                           "the CSMS opens the connection and then ends it, before anything is said: usual causes are a "
@@ -94,6 +100,7 @@ class Line(Leg):
         happened, self.link.happened = self.link.happened, []
         for one in happened:
             if isinstance(one, Breach):
+                self.broke = not self._ended.done()
                 self._end_with(f"it broke the WebSocket protocol: {one.reason}")
             elif one.opcode == PONG and one.data == self._ping and not self._pong.done():
                 self._pong.set_result(None)

@@ -102,8 +102,8 @@ def _suite(suite: str, offered: bool | str, served: bool) -> Step:
         return Step("tls", None, f"{suite}: {offered}")
     kind = "ECDSA" if "ECDSA" in suite else "RSA"
     if served:
-        return Step("tls", None, f"does not offer {suite}: OCPP demands all four of a CSMS ({_CLAUSE}), and a station "
-                                 f"that knows only those with {kind} cannot connect; others can")
+        return Step("tls", None, f"does not offer {suite}, which OCPP demands of a CSMS ({_CLAUSE}): a station that "
+                                 f"knows only suites with {kind} cannot connect, others can")
     return Step("tls", False, f"does not offer {suite}, nor any other of the four that OCPP demands ({_CLAUSE})",
                 f"have it switched on, for which TLS 1.2 and an {kind} certificate are needed; a station that knows "
                 "TLS 1.3 or further suites connects without it")

@@ -150,7 +150,7 @@ class Visit:
         try:
             took_s = await shaken.line.ping(self._case.timeout_s)
         except Trouble as trouble:
-            if self._case.identity is None and not trouble.late:
+            if self._case.identity is None and not (trouble.late or shaken.line.broke):
                 return Step("ping", None, f"{trouble.cause}; it may do so because it does not know "
                                           f"{self._case.station}, which is its good right")
             return trouble.step

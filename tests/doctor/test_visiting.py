@@ -279,10 +279,16 @@ def test_no_pong() -> None:
     found.refused("ping", "no pong within 0.3 s", "WebSocketPingInterval")
 
 
+@pytest.mark.parametrize("first", [b"\xf1\x00", b"\x81\x7f\x0f" + b"\xff" * 7], ids=["reserved-bits", "giant"])
+@pytest.mark.parametrize("identity", [None, "CP1"])
+def test_a_frame_that_breaks_the_protocol(first: bytes, identity: str | None) -> None:
+    found, _ = run(visited(switching, identity=identity, first=first))
+    found.refused("ping", "no pong: it broke the WebSocket protocol: ", "fault in the CSMS's WebSocket library")
+
+
 @pytest.mark.parametrize(("first", "words"), [
     (b"\x88\x02\x03\xf0", "it closed with 1008"),
     (b"\x88\x00", "it closed with 1005"),
-    (b"\xf1\x00", "it broke the WebSocket protocol: reserved bits"),
 ])
 def test_a_connection_that_is_ended_at_once(first: bytes, words: str) -> None:
     found, _ = run(visited(switching, identity="CP1", first=first))
