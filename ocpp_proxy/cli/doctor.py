@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from ocpp_proxy.capture.jsontext import dumps
 from ocpp_proxy.cli.output import Stdout, notice
 from ocpp_proxy.cli.password import read_password
 from ocpp_proxy.core.gate import mask_target
@@ -73,8 +73,7 @@ def command(url: str, form: str, **options: Any) -> None:
         face.begin(case)
     steps = run_on_fast_loop(_examined(case, tls, face, form == "text"))
     if form == "json":
-        click.echo(json.dumps({"version": 1, "url": mask_target(url), "steps": [step.to_json() for step in steps]},
-                              separators=(",", ":"), ensure_ascii=False))
+        click.echo(dumps({"version": 1, "url": mask_target(url), "steps": [step.to_json() for step in steps]}))
     else:
         face.end(steps)
     if any(step.ok is False for step in steps):

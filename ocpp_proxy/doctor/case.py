@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ocpp_proxy.core.errors import BadInput
+from ocpp_proxy.core.secrets import parameter_spans
 from ocpp_proxy.wire.pem import Warn, trust
 from ocpp_proxy.wire.tls import csms_context
 from ocpp_proxy.wire.upstream import Upstream, as_segment
@@ -128,6 +129,7 @@ class Case:
         """Everything that must not be shown, whoever says it."""
         headers = {form.authorization for form in self.forms() if form.authorization}
         pairs = {header.partition(" ")[2] for header in headers}
+        pairs |= {self.target[start:end] for start, end in parameter_spans(self.target)}
         if self.password is None:
             return pairs
         kinds = {self.password.decode("latin-1"), self.password.decode("utf-8", "replace"), self.password.hex()}

@@ -103,7 +103,7 @@ def test_a_step_that_is_not_ok_is_exit_code_1() -> None:
 def test_no_secret_is_shown(tmp_path: Path, password: str, form: str) -> None:
     file = tmp_path / "password"
     file.write_text(f"{password}\nsecond line\n")
-    secret = f"{password} \\x1b[31m".encode()
+    secret = f"{password} /?token={CANARY} ({CANARY}) \\x1b[31m".encode()
     answer = b"HTTP/1.1 401 " + secret + b"\r\nWWW-Authenticate: Basic " + secret + b"\r\n"
     answer += b"Content-Type: text/plain\r\nContent-Length: " + str(len(secret)).encode() + b"\r\n\r\n" + secret
     for reply in (answer, secret, secret + b"\r\n", b"HTTP/1.1 302 Go\r\nLocation: ws://u:" + secret + b"@h\r\n\r\n"):

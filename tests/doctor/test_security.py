@@ -109,7 +109,7 @@ def test_only_suites_with_ecdsa(certificates: Certificates, loop: str) -> None:
     found = run(secured(any_context(SERVER, certificates["good"]), ca=(certificates["ca"],)), loop)
     assert found.wrong == []
     assert suites(found) == {suite: True if "ECDSA" in suite else None for suite in OCPP_SUITES}
-    assert "only those with RSA cannot connect" in found.all("tls")[-1].seen
+    assert "only suites with RSA cannot connect" in found.all("tls")[-1].seen
 
 
 @pytest.mark.parametrize("how", [
