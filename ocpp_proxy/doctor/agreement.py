@@ -19,6 +19,7 @@ from ocpp_proxy.doctor.request import Answer
 from ocpp_proxy.doctor.step import Quotes, Step, Trouble
 from ocpp_proxy.wire import deflate
 
+_BUSY = frozenset({429, 503})
 # What came of the password's forms, None where a form was let in.
 Outcomes: TypeAlias = "list[tuple[Form, Answer | Trouble | None]]"
 
@@ -86,6 +87,9 @@ def _subprotocol(name: str, tried: Shaken | Trouble, spoken: tuple[str, ...], qu
 
 def compression(tried: Shaken, quotes: Quotes) -> Step:
     """permessage-deflate was offered."""
+    if tried.answer.status in _BUSY:
+        return Step("compression", None, f"cannot be told: the CSMS answered {tried.answer.status} this time, perhaps "
+                                         "for the many handshakes")
     if not tried.agreed:
         return Step("compression", False, f"a handshake that offers permessage-deflate is answered with "
                                           f"{tried.answer.status}, one without is not",

@@ -76,6 +76,8 @@ class Case:
         named = [name for name in ("ca", "cert", "key", "insecure", "sni") if getattr(self.tls, name)]
         if named and not self.upstream.secure:
             raise BadInput(f"--upstream-{named[0]} needs a wss:// URL")
+        if self.tls.sni and not _is_host(self.tls.sni):
+            raise BadInput(f"--upstream-sni {self.tls.sni!r}: expected a host name")
 
     @property
     def station(self) -> str:
@@ -150,3 +152,11 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:  # bytes of the command line that were no UTF-8
         return False
     return not any(ord(char) < 0x20 or ord(char) == 0x7F for char in value)
+
+
+def _is_host(name: str) -> bool:
+    """Whether TLS can ask for it."""
+    try:
+        return not name.startswith(".") and bool(name.encode("idna"))
+    except UnicodeError:
+        return False

@@ -20,6 +20,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 
 from ocpp_proxy.clock import now
+from ocpp_proxy.core.instant import Instant
 from ocpp_proxy.doctor.request import Answer, Request
 from ocpp_proxy.doctor.step import Quotes, Trouble
 from ocpp_proxy.relay.dial import Address, attach, connect_to, refusal, spell
@@ -124,7 +125,9 @@ async def reach(case: Case, family: int, address: Address, tls: ssl.SSLContext |
     try:
         async with asyncio.timeout(limit_s):
             await attach(line, sock, tls, case.server_name)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name of the URL's that TLS cannot ask for
+        if tls is None and isinstance(error, OSError):
+            raise no_tcp(place, error, limit_s) from error
         cause, remedy = explain_apart(error, "csms")
         late = isinstance(error, TimeoutError)
         if late:
@@ -163,7 +166,7 @@ async def ask(case: Case, line: Line, request: Request, quotes: Quotes) -> Answe
     return _answer(message, asked)
 
 
-def _answer(message: Message, asked: Any) -> Answer:
+def _answer(message: Message, asked: Instant) -> Answer:
     response = message.http
     assert isinstance(response, Response)
     return Answer(response, message.raw.partition(b"\r\n\r\n")[2], asked, now())

@@ -80,7 +80,7 @@ def _made_up(answer: Answer, case: Case, quotes: Quotes) -> Refused:
                                     "whether a WebSocket opens cannot be told with it")
     if answer.status == NOT_FOUND:
         seen = (f"cannot be told: 404 means either that no station {case.station} is known, as it should be, or that "
-                f"the path {_path(case)} is wrong; {_GIVE_REAL}")
+                f"the path {_path(case)} is wrong (the URL has to end before the identity); {_GIVE_REAL}")
     elif answer.status == UNAUTHORIZED and case.password is None:
         seen = (f"cannot be told: the CSMS asks for credentials{_scheme(answer, quotes)}, which is right for a "
                 f"stranger; {_GIVE_REAL}")
@@ -117,7 +117,7 @@ def _unauthorized(answer: Answer, case: Case, quotes: Quotes) -> Step:
         causes.append(f"OCPP wants the identity {case.station} as the user")
     if not case.has_hex_key:
         causes.append("where the operator gave 40 hexadecimal digits, those are the password")
-    if scheme and "basic" not in scheme.lower():
+    if (asked := answer.header("WWW-Authenticate")) and "basic" not in asked.lower():
         causes.append("the CSMS does not ask for Basic authentication, the only one that OCPP stations know")
     return Step("auth", False, f"{_sent(case)}: 401, the CSMS does not accept them{scheme}", "; ".join(causes))
 
@@ -136,7 +136,7 @@ def _without(case: Case) -> str:
 
 def _scheme(answer: Answer, quotes: Quotes) -> str:
     asked = answer.header("WWW-Authenticate")
-    return f" ({quotes.quote(asked)})" if asked else " (and does not say which: WWW-Authenticate is missing)"
+    return f" ({quotes.quote(asked)})" if asked else " (without WWW-Authenticate, which would say what kind it wants)"
 
 
 def _path(case: Case) -> str:

@@ -73,7 +73,7 @@ class Visit:
         """No HTTP answer came: perhaps because TLS is spoken there."""
         if trouble.name != "upgrade" or trouble.late or not await self._speaks_tls():
             return trouble
-        return _SPEAKS_TLS
+        return _tls_is_spoken()
 
     async def _speaks_tls(self) -> bool:
         if self._case.upstream.secure:
@@ -89,7 +89,7 @@ class Visit:
             self._notes.add(Step("upgrade", False, *shaken.wrong))
             why = "upgrade failed"
         elif answer.status == _BAD_REQUEST and await self._speaks_tls():
-            self._notes.add(_SPEAKS_TLS.step)
+            self._notes.add(_tls_is_spoken().step)
             why = "upgrade failed"
         else:
             upgrade, auth = refused(answer, self._case, self._quotes)
@@ -157,5 +157,6 @@ class Visit:
         return Step("ping", True, f"pong after {took_s * 1000:.1f} ms")
 
 
-_SPEAKS_TLS = Trouble("upgrade", "that port speaks TLS, not plain HTTP",
-                      "use wss:// in the URL, or ask the CSMS's operator for the port that speaks ws://")
+def _tls_is_spoken() -> Trouble:
+    return Trouble("upgrade", "that port speaks TLS, not plain HTTP",
+                   "use wss:// in the URL, or ask the CSMS's operator for the port that speaks ws://")

@@ -177,7 +177,7 @@ class _Remembering(ssl.SSLObject):
     def do_handshake(self) -> None:
         try:
             super().do_handshake()
-        except ssl.SSLWantReadError:
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as refusal:
             agreed = self.cipher()

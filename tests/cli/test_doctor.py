@@ -131,6 +131,8 @@ def test_no_secret_is_shown(tmp_path: Path, password: str, form: str) -> None:
     (["ws://c", "--listen", "9000"], "--listen 9000: expected HOST:PORT"),
     (["ws://c", "--id", "CP\n1"], "--id: expected text"),
     (["ws://c", "--id", "CP\udcff"], "--id: expected text"),
+    (["wss://c", "--upstream-sni", "."], "--upstream-sni '.': expected a host name"),
+    (["wss://c", "--upstream-sni", "x" * 70], "expected a host name"),
     (["ws://c", "--timeout", "0"], "--timeout 0: expected seconds"),
     (["ws://c", "--timeout", "nan"], "--timeout nan: expected seconds"),
     (["ws://c", "--timeout", "soon"], "'soon' is not a valid float"),

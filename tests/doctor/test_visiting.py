@@ -67,8 +67,9 @@ def test_no_credentials_were_sent() -> None:
 
 def test_wrong_credentials() -> None:
     found, came = run(visited(refusing("401 Unauthorized"), identity="CP1", user="other", password=CANARY.encode()))
-    found.refused("auth", "credentials of user other were sent", "401, the CSMS does not accept them",
-                  "WWW-Authenticate is missing", "compare user and password", "OCPP wants the identity CP1 as the user")
+    step = found.refused("auth", "credentials of user other were sent", "401, the CSMS does not accept them (without ",
+                         "compare user and password", "OCPP wants the identity CP1 as the user")
+    assert "Basic" not in str(step.remedy)
     assert came[0].credentials == f"other:{CANARY}".encode()
 
 
@@ -148,6 +149,7 @@ def test_not_found() -> None:
     ("401 Unauthorized", "which is right for a stranger"),
     ("403 Forbidden", "turns a stranger away with 403"),
     ("404 Not Found", "404 means either that no station doctor-"),
+    ("404 Not Found", "the URL has to end before the identity"),
 ])
 def test_a_made_up_identity_that_is_refused_proves_nothing(status: str, words: str) -> None:
     found, _ = run(visited(refusing(status)))
@@ -263,6 +265,14 @@ def test_compression_that_is_refused() -> None:
     found, _ = run(visited(lambda asked: http("400 Bad Request") if "sec-websocket-extensions" in asked.headers
                            else switching(asked)))
     found.refused("compression", "answered with 400, one without is not", "leave out what it does not know")
+    assert found.one("ping").ok is True
+
+
+def test_a_csms_that_has_had_enough() -> None:
+    found, _ = run(visited(lambda asked: http("429 Too Many Requests") if "sec-websocket-extensions" in asked.headers
+                           else switching(asked)))
+    assert found.wrong == []
+    assert found.one("compression").seen.startswith("cannot be told: the CSMS answered 429")
     assert found.one("ping").ok is True
 
 
