@@ -7,7 +7,10 @@ what is spoken there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import socket
+import threading
 import time
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -15,7 +18,7 @@ from typing import TypeAlias
 from ocpp_proxy.doctor.case import Case
 from ocpp_proxy.doctor.line import no_tcp
 from ocpp_proxy.doctor.step import Step, Trouble
-from ocpp_proxy.relay.dial import Address, connect_to, in_words, look_up, spell
+from ocpp_proxy.relay.dial import Address, connect_to, in_words, spell
 from ocpp_proxy.relay.settings import Keepalive
 
 Place: TypeAlias = "tuple[int, Address]"
@@ -26,7 +29,7 @@ async def find(case: Case) -> tuple[list[Place], Step]:
     host, began = case.upstream.host, time.perf_counter()
     try:
         async with asyncio.timeout(case.timeout_s):
-            places = list(dict.fromkeys(await look_up(host, case.upstream.port)))
+            places = await _look_up(host, case.upstream.port)
     except TimeoutError:
         raise Trouble("dns", f"no address for {host} within {case.timeout_s:g} s",
                       "the name servers do not answer: check this computer's network and DNS, or use the address in "
@@ -66,6 +69,35 @@ async def _try(case: Case, place: Place) -> float | Trouble:
         return no_tcp(spell(place[1]), error, case.timeout_s)
     sock.close()
     return time.perf_counter() - began
+
+
+async def _look_up(host: str, port: int) -> list[Place]:
+    """In a thread that nobody waits for in the end: with dead name servers a look-up outlasts every patience, and the
+    loops would wait for those that they started. Raises OSError and UnicodeError."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[Place]] = loop.create_future()
+
+    def tell(found: list[Place], trouble: Exception | None) -> None:
+        if answer.done():
+            return
+        if trouble is not None:
+            answer.set_exception(trouble)
+        else:
+            answer.set_result(found)
+
+    def work() -> None:
+        found: list[Place] = []
+        trouble: Exception | None = None
+        try:
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = list(dict.fromkeys((family, address) for family, _, _, _, address in entries))
+        except (OSError, UnicodeError) as error:
+            trouble = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, found, trouble)
+
+    threading.Thread(target=work, name="look-up", daemon=True).start()
+    return await answer
 
 
 def _is_address(host: str) -> bool:

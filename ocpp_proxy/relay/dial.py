@@ -1,8 +1,8 @@
 """Dials the CSMS: name, TCP, TLS, upgrade, each time from the beginning.
 
 Decides how long each step may take and which words a failure gets. Refuses to retry: the station does that, as if
-nobody stood in between. Uses no proxy of the system's and adds nothing to the request. `look_up`, `connect_to` and
-`attach` are the steps by themselves, for whoever (`doctor`) has to tell them apart.
+nobody stood in between. Uses no proxy of the system's and adds nothing to the request. `connect_to` and `attach` are
+steps by themselves, for whoever (`doctor`) has to tell them apart.
 """
 
 from __future__ import annotations
@@ -89,11 +89,13 @@ class Dial:
 
     async def _addresses(self) -> Sequence[tuple[int, Address]]:
         self._step = f"no address for the name {self._upstream.host}"
+        loop = asyncio.get_running_loop()
         try:
-            return await look_up(self._upstream.host, self._upstream.port)
+            found = await loop.getaddrinfo(self._upstream.host, self._upstream.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             reason = f"its name {self._upstream.host} has no address here ({in_words(error)}); check name and DNS"
             raise UnreachableError(502, f"the CSMS at {self._place} cannot be reached: {reason}") from error
+        return [(family, address) for family, _, _, _, address in found]
 
     async def _attach(self, leg: Leg, sock: socket.socket) -> None:
         self._step = "no end of the TLS handshake"
@@ -118,12 +120,6 @@ class Dial:
     @property
     def _place(self) -> str:
         return f"{self._upstream.host}:{self._upstream.port}"
-
-
-async def look_up(host: str, port: int) -> list[tuple[int, Address]]:
-    """The families and addresses of a name, in the order to try them. Raises OSError and UnicodeError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in found]
 
 
 async def connect_to(family: int, address: Address, keepalive: Keepalive) -> socket.socket:

@@ -152,6 +152,7 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str], argumen
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_ctrl_c(form: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
         url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
         with subprocess.Popen([*DOCTOR, url, "--format", form], text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:

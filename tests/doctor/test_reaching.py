@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
+import threading
 from typing import Any
 
 import pytest
 from doctor_csms import LOOPS, Behaviour, Csms, examined, http, listening, run, says, switching
 from tls_fixtures import Certificates, any_context
+
+from ocpp_proxy.doctor.addresses import find
+from ocpp_proxy.doctor.case import Case
+from ocpp_proxy.doctor.step import Trouble
+from ocpp_proxy.wire.upstream import Upstream
 
 SERVER = ssl.PROTOCOL_TLS_SERVER
 BEHIND = ("upgrade", "subprotocol", "auth", "compression", "ping")
@@ -44,16 +49,23 @@ def test_names_that_cannot_be(host: str) -> None:
     assert run(examined(f"ws://{host}/")).wrong == ["dns"]
 
 
-def test_a_name_that_is_looked_up_forever(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        async def never(*_: Any, **__: Any) -> Any:
-            await asyncio.Event().wait()
+@every_loop
+def test_a_name_that_is_looked_up_forever(monkeypatch: pytest.MonkeyPatch, loop: str) -> None:
+    over = threading.Event()
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
-        found = await examined("ws://csms.example", timeout_s=0.05)
-        found.refused("dns", "no address for csms.example within 0.05 s", "--upstream-sni")
+    def forever(*_: Any, **__: Any) -> list[Any]:
+        over.wait()
+        return []
 
-    run(main(), "asyncio")
+    monkeypatch.setattr(socket, "getaddrinfo", forever)
+    try:
+        case = Case(Upstream.parse("ws://csms.example"), timeout_s=0.05)
+        with pytest.raises(Trouble, match=r"no address for csms.example within 0.05 s") as trouble:
+            run(find(case), loop)  # and the loop closes without waiting for it
+        assert "--upstream-sni" in trouble.value.remedy
+        assert not over.is_set()
+    finally:
+        over.set()
 
 
 def test_one_address_of_two_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,18 +73,21 @@ def test_one_address_of_two_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         csms = Csms(switching)
         async with listening(csms) as port:
             dead = dead_port()
+            real = socket.getaddrinfo
 
-            async def getaddrinfo(*_: Any, **__: Any) -> Any:
+            def getaddrinfo(host: Any, *more: Any, **how: Any) -> Any:
+                if host != "csms.example":
+                    return real(host, *more, **how)
                 return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", one)) for one in (dead, port)]
 
-            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+            monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
             found = await examined("ws://csms.example")
         assert found.wrong == []
         assert found.one("dns").ok is True
         assert f"but 127.0.0.1:{dead}: connection refused" in found.one("tcp").seen
         assert csms.came[0].headers["host"] == "csms.example"
 
-    run(main(), "asyncio")
+    run(main())
 
 
 def test_ipv6() -> None:
