@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import click
 
+from ocpp_proxy.cli.password import read_password
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.vocabulary import ACTIONS
@@ -184,9 +185,6 @@ def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read: {error}", str(file)) from error
-    if not lines:
-        raise BadInput("expected the password on the first line", str(file), 1)
-    return lines[0]
+        return read_password(file).decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("the password is no UTF-8", str(file), 1) from error
