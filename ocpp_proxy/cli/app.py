@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See the whole chain at work on simulated peers, in under a minute."),
     "run": ("run", "Relay, record and check the traffic between stations and a CSMS."),
     "check": ("check", "Check captures: everything the rules and schemas have to say."),
+    "doctor": ("doctor", "Tell whether and why a handshake with a CSMS would fail, before any OCPP."),
     "capture": ("capture", "Look into captures, search, export and import them."),
     "inject": ("inject", "Send a Call to a station or its CSMS through a running proxy."),
     "fault": ("fault", "Put faults on the live links of a running proxy, list and clear them."),
@@ -74,8 +75,8 @@ EPILOG = """\b
 Example, between a charger that is told ws://this-laptop:9000 and its CSMS:
   ocpp-proxy run --upstream wss://csms.example.com/ocpp
 \b
-Exit codes: 0 all well; 1 findings at or above --fail-on, or a failing rule
-test; 2 wrong usage or an unusable file; 3 something could not be recorded;
+Exit codes: 0 all well; 1 findings at or above --fail-on, a failing rule
+test, or a step of the doctor's that is not ok; 2 wrong usage or an unusable file; 3 something could not be recorded;
 130 interrupted, after everything received was saved.
 \b
 Every option may also stand in ocpp-proxy.toml ([run] upstream = "…") or in

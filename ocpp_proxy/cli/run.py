@@ -18,6 +18,7 @@ from ocpp_proxy import __version__
 from ocpp_proxy.capture import Recorder
 from ocpp_proxy.cli.controlled import Controlled, control_options
 from ocpp_proxy.cli.output import notice, progress
+from ocpp_proxy.cli.quantity import Quantity
 from ocpp_proxy.cli.reload import Reload
 from ocpp_proxy.cli.routing import build_routes
 from ocpp_proxy.core.errors import BadInput
@@ -90,7 +91,7 @@ class Ended:
 @click.option("--site", multiple=True, metavar="KEY", help="What is known of the site, e.g. no-sim. Repeatable.")
 @click.option("--rules", "rules_folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Rules of your own, added to the bundled ones; those of the same name replace them.")
-@click.option("--upstream-timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
+@click.option("--upstream-timeout", type=Quantity(), default=10.0, show_default=True,
               metavar="S", help="How long the CSMS may take to answer a handshake; then 504.")
 @click.option("--upstream-ca", type=FILE, metavar="FILE", help="CA that signed the CSMS's certificate.")
 @click.option("--upstream-cert", type=FILE, metavar="FILE", help="Client certificate for the CSMS.")

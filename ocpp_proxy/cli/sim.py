@@ -13,6 +13,8 @@ from typing import Any, get_args
 
 import click
 
+from ocpp_proxy.cli.password import read_password
+from ocpp_proxy.cli.quantity import Quantity
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.core.frame import Version
 from ocpp_proxy.core.vocabulary import ACTIONS
@@ -61,7 +63,7 @@ Example: ask every station for its statuses after its boot
 @click.option("--after-boot", multiple=True, metavar="'ACTION [JSON]'",
               help="A CALL for every station whose boot was accepted; repeatable, in this order.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same message ids.")
-@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True),
+@click.option("--scale", default=1.0, show_default=True, type=Quantity(),
               help="How many times faster than true its clock runs.")
 def csms(listen: str, behaviour: str, after_boot: tuple[str, ...], seed: int, scale: float) -> None:
     """A CSMS for stations of OCPP 1.6, 2.0.1 and 2.1, told apart by the subprotocol they offer."""
@@ -98,16 +100,16 @@ Example: three charging sessions of five minutes, an hour passing in a minute
 @click.option("--behaviour", type=click.Choice(list(STATION_BEHAVIOURS)), metavar="NAME", default="conformant",
               show_default=True, help="How it behaves; the names stand below.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same message ids and readings.")
-@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True),
+@click.option("--scale", default=1.0, show_default=True, type=Quantity(),
               help="How many times faster than true its clock runs.")
 @click.option("--sessions", type=click.IntRange(1), help="Leave after so many charging sessions at the station.")
-@click.option("--session-length", default=300.0, show_default=True, type=click.FloatRange(0, min_open=True),
+@click.option("--session-length", default=300.0, show_default=True, type=Quantity(),
               help="Seconds of each of these sessions, on the station's clock.")
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Leave after so many seconds.")
+@click.option("--duration", type=Quantity(), help="Leave after so many seconds.")
 @click.option("--user", help="User for HTTP Basic authentication; the identity unless given.")
 @click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="File whose first line is the password for HTTP Basic authentication.")
-@click.option("--ping-interval", type=click.FloatRange(0, min_open=True),
+@click.option("--ping-interval", type=Quantity(),
               help="Seconds between WebSocket pings; none unless given.")
 @click.option("--retry", is_flag=True, help="Keep trying if the CSMS cannot be reached at first.")
 def station(
@@ -184,9 +186,6 @@ def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read: {error}", str(file)) from error
-    if not lines:
-        raise BadInput("expected the password on the first line", str(file), 1)
-    return lines[0]
+        return read_password(file).decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("the password is no UTF-8", str(file), 1) from error

@@ -1,7 +1,8 @@
 """Dials the CSMS: name, TCP, TLS, upgrade, each time from the beginning.
 
 Decides how long each step may take and which words a failure gets. Refuses to retry: the station does that, as if
-nobody stood in between. Uses no proxy of the system's and adds nothing to the request.
+nobody stood in between. Uses no proxy of the system's and adds nothing to the request. `connect_to` and `attach` are
+steps by themselves, for whoever (`doctor`) has to tell them apart.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Any, TypeAlias
 
 from ocpp_proxy.relay.leg import Leg, describe_loss
 from ocpp_proxy.relay.routes import Route
-from ocpp_proxy.relay.settings import RelaySettings
+from ocpp_proxy.relay.settings import Keepalive, RelaySettings
 from ocpp_proxy.relay.sockets import tune
 from ocpp_proxy.wire.happening import Message, NoMessage
 from ocpp_proxy.wire.link import CsmsLink
 from ocpp_proxy.wire.tls import describe_refused, explain
 
-_Address: TypeAlias = "tuple[Any, ...]"
+Address: TypeAlias = "tuple[Any, ...]"
 
 
 class UnreachableError(Exception):
@@ -74,48 +75,33 @@ class Dial:
         last: OSError | None = None
         deadline = asyncio.get_running_loop().time() + self._route.timeout_s
         for position, (family, address) in enumerate(addresses):
-            self._step = f"no TCP connection to {_spell(address)}"
+            self._step = f"no TCP connection to {spell(address)}"
             left = deadline - asyncio.get_running_loop().time()
             try:
                 # One dead address of several must not use up the time of the others.
                 async with asyncio.timeout(left / (len(addresses) - position) if len(addresses) > 1 else None):
-                    return await self._connect_to(family, address)
+                    return await connect_to(family, address, self._settings.keepalive)
             except OSError as error:  # TimeoutError is one
                 last = error
         if isinstance(last, TimeoutError) and last.errno is None:
             raise TimeoutError
-        raise UnreachableError(502, f"the CSMS at {self._place} cannot be reached: {_refusal(last)}") from last
+        raise UnreachableError(502, f"the CSMS at {self._place} cannot be reached: {refusal(last)}") from last
 
-    async def _addresses(self) -> Sequence[tuple[int, _Address]]:
+    async def _addresses(self) -> Sequence[tuple[int, Address]]:
         self._step = f"no address for the name {self._upstream.host}"
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self._upstream.host, self._upstream.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            reason = f"its name {self._upstream.host} has no address here ({_words(error)}); check name and DNS"
+            reason = f"its name {self._upstream.host} has no address here ({in_words(error)}); check name and DNS"
             raise UnreachableError(502, f"the CSMS at {self._place} cannot be reached: {reason}") from error
         return [(family, address) for family, _, _, _, address in found]
 
-    async def _connect_to(self, family: int, address: _Address) -> socket.socket:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            tune(sock, self._settings.keepalive)
-            await asyncio.get_running_loop().sock_connect(sock, address)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
     async def _attach(self, leg: Leg, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        if self._route.tls is None:
-            await loop.create_connection(lambda: leg, sock=sock)
-            return
         self._step = "no end of the TLS handshake"
         name = self._route.server_name or self._upstream.host
         try:
-            await loop.create_connection(lambda: leg, sock=sock, ssl=self._route.tls, server_hostname=name)
+            await attach(leg, sock, self._route.tls, name)
         except TimeoutError:
             raise
         except (OSError, ssl.SSLError) as error:
@@ -136,17 +122,39 @@ class Dial:
         return f"{self._upstream.host}:{self._upstream.port}"
 
 
-def _refusal(error: OSError | None) -> str:
+async def connect_to(family: int, address: Address, keepalive: Keepalive) -> socket.socket:
+    """TCP to one address. Raises OSError."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        tune(sock, keepalive)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def attach(leg: Leg, sock: socket.socket, tls: ssl.SSLContext | None, name: str) -> None:
+    """Let the leg speak on a connected socket, after TLS where there is any. Raises OSError (SSLError is one)."""
+    server_hostname = name if tls is not None else None
+    await asyncio.get_running_loop().create_connection(lambda: leg, sock=sock, ssl=tls, server_hostname=server_hostname)
+
+
+def refusal(error: OSError | None) -> str:
+    """Why no TCP connection came about."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused: nothing listens there, or a firewall says so"
-    return _words(error) if error else "its name has no address"
+    return in_words(error) if error else "its name has no address"
 
 
-def _words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
+    """The system's own words for what went wrong, where it has any."""
     strerror = getattr(error, "strerror", None)
     return str(strerror or describe_loss(error, "csms"))
 
 
-def _spell(address: _Address) -> str:
+def spell(address: Address) -> str:
+    """HOST:PORT, with brackets around IPv6."""
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

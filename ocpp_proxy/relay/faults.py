@@ -7,7 +7,6 @@ that it meets (`meeting`) and how long it lasts (`controls`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any
 
@@ -16,6 +15,7 @@ import jsonpatch
 from ocpp_proxy.core.frame import Send, Side
 from ocpp_proxy.relay.acts import Fault, FaultKind, FaultOrder, RefusedActError
 from ocpp_proxy.relay.passing import Passing
+from ocpp_proxy.relay.routes import fits, is_pattern
 
 ON_MESSAGES: frozenset[FaultKind] = frozenset(("delay", "drop", "hold", "modify", "answer", "drip", "duplicate"))
 ON_LINKS: frozenset[FaultKind] = frozenset(("disconnect", "reset"))  # at once, or with the message that is named
@@ -73,7 +73,7 @@ class Faults:
 
 
 def is_about(order: FaultOrder, identity: str) -> bool:
-    return order.station in ("*", identity) or fnmatchcase(identity, order.station)
+    return order.station in ("*", identity) or (is_pattern(order.station) and fits(order.station, identity))
 
 
 def is_spent(fault: Fault) -> bool:

@@ -152,8 +152,10 @@ class Leg(asyncio.Protocol):
         if self.side == "station" and not self.link.spoken_to:
             return NoMessage("", 0, b"")
         reason = describe_loss(None if isinstance(trouble, ssl.SSLEOFError) else trouble, self.side)
-        silence = "" if self.side == "station" else explain_silence(self.transport.get_extra_info("ssl_object"))
-        return NoMessage((reason or "the connection ended") + silence, 0, b"")
+        reason = reason or "the connection ended"
+        if self.side == "csms" and not self.over:  # a transport that was closed may know nothing of its TLS any more
+            reason += explain_silence(self.transport.get_extra_info("ssl_object"))
+        return NoMessage(reason, 0, b"")
 
     def _answer(self, message: Message | NoMessage) -> None:
         if self._message is not None and not self._message.done():

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -87,6 +88,11 @@ def is_pattern(text: str) -> bool:
     return "*" in text or "?" in text
 
 
+def fits(pattern: str, identity: str) -> bool:
+    return _compiled(pattern).match(identity) is not None
+
+
+@lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
     # The library's expressions go back over nothing, so the time they take stays small whatever a peer calls itself.
     return re.compile(translate(pattern.replace("[", "[[]")))

@@ -83,6 +83,11 @@ class _Link(Protocol):
         return bool(self._opening)
 
     @property
+    def opening(self) -> bytes:
+        """What has come while the handshake was held."""
+        return bytes(self._opening or b"")
+
+    @property
     def held_bytes(self) -> int:
         """How much has come behind the handshake message and waits."""
         return len(self.reader.buffer)

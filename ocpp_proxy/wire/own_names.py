@@ -36,6 +36,12 @@ def names_for_certificate(advertised: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def own_addresses() -> tuple[str, ...]:
+    """The addresses that others may reach this machine by, that of the way out first."""
+    found = dict.fromkeys([*_routed_addresses(), *_interface_addresses()])
+    return tuple(one for one in found if not ipaddress.ip_address(one).is_loopback)
+
+
 def _checked(name: str) -> str:
     with suppress(ValueError):
         return str(ipaddress.ip_address(name.strip().removeprefix("[").removesuffix("]")))

@@ -23,8 +23,9 @@ from ocpp_proxy.wire.pem import Warn, add_certificate, trust
 from ocpp_proxy.wire.tls_trouble import explain, explain_hello, explain_silence
 
 __all__ = [
-    "TLS_VERSIONS", "csms_context", "describe", "describe_offer", "describe_refused", "explain", "explain_hello",
-    "explain_silence", "looks_like_client_hello", "read_client_hello", "station_context",
+    "OCPP_SUITES", "TLS_VERSIONS", "csms_context", "describe", "describe_offer", "describe_refused", "explain",
+    "explain_hello", "explain_silence", "looks_like_client_hello", "read_client_hello", "shown_chain",
+    "station_context", "suite_context",
 ]
 
 TLS_VERSIONS: dict[str, ssl.TLSVersion] = {
@@ -32,6 +33,13 @@ TLS_VERSIONS: dict[str, ssl.TLSVersion] = {
     "1.1": ssl.TLSVersion.TLSv1_1,
     "1.2": ssl.TLSVersion.TLSv1_2,
     "1.3": ssl.TLSVersion.TLSv1_3,
+}
+# Those that a CSMS has to support, all four, a station both of a kind: names of the specification and of OpenSSL.
+OCPP_SUITES: dict[str, str] = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256": "AES128-GCM-SHA256",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
 }
 _OLD = frozenset({"1.0", "1.1"})
 # OCPP demands AES-GCM with ECDHE-ECDSA and with static RSA; CBC is for stations with old libraries.
@@ -105,6 +113,15 @@ def csms_context(
     return context
 
 
+def suite_context(suite: str, cert: str | Path | None = None, key: str | Path | None = None) -> ssl.SSLContext:
+    """For finding out whether a CSMS knows this one of OCPP_SUITES: offers nothing else and believes anybody, so say
+    nothing on it. Raises ssl.SSLError where this OpenSSL lacks the suite."""
+    context = csms_context(cert=cert, key=key, insecure=True)
+    context.set_ciphers(f"{OCPP_SUITES[suite]}:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = TLS_VERSIONS["1.2"]
+    return context
+
+
 def describe(ssl_object: ssl.SSLObject | ssl.SSLSocket) -> dict[str, Any]:
     """What was agreed on one leg, for its Opened record. `server_name` is the host that was asked for (SNI),
     `certificate` the other side's, None where it showed none; `compression` should be None."""
@@ -152,25 +169,30 @@ def _facts(certificate: Certificate | None) -> dict[str, Any] | None:
 
 
 class _Remembering(ssl.SSLObject):
-    """Keeps what else is lost with a failed handshake: the certificate that was refused, the host asked for."""
+    """Keeps what else is lost with a failed handshake: the certificate that was refused, the host asked for, the
+    suite that had been agreed on."""
 
     server_name: str | None = None
 
     def do_handshake(self) -> None:
         try:
             super().do_handshake()
-        except ssl.SSLCertVerificationError as refusal:
-            refusal.certificate = _shown_to(self)  # type: ignore[attr-defined]  # for tls_trouble
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as refusal:
+            agreed = self.cipher()
+            refusal.suite = agreed[0] if agreed else None  # type: ignore[attr-defined]  # for doctor
+            if isinstance(refusal, ssl.SSLCertVerificationError):
+                refusal.certificate = next(iter(shown_chain(self)), None)  # type: ignore[attr-defined]  # tls_trouble
             raise
 
 
-def _shown_to(ssl_object: Any) -> Certificate | None:
+def shown_chain(ssl_object: Any) -> tuple[Certificate | None, ...]:
+    """The certificates that the other side sent, its own first; None for what cannot be read."""
     # Public from Python 3.13 on; before, the chain of a handshake that failed can be had in no other way.
     public = hasattr(ssl_object, "get_unverified_chain")
     chain = (ssl_object if public else ssl_object._sslobj).get_unverified_chain() or ()
-    for first in chain:
-        return read_certificate(first if public else ssl.PEM_cert_to_DER_cert(first.public_bytes()))
-    return None
+    return tuple(read_certificate(one if public else ssl.PEM_cert_to_DER_cert(one.public_bytes())) for one in chain)
 
 
 def _note_server_name(ssl_object: Any, name: str | None, _: ssl.SSLContext) -> None:

@@ -161,7 +161,7 @@ _CSMS: dict[str, str] = {
     ),
     "UNRECOGNIZED_NAME": (
         "the CSMS does not know the host name we asked for (SNI): use the name from its operator in "
-        "--upstream, or give it with --upstream-sni"
+        "the CSMS's URL, or give it with --upstream-sni"
     ),
     "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": (
         "the CSMS's TLS is too old to renegotiate safely: have it updated; --upstream-insecure goes on with "
@@ -172,7 +172,7 @@ _CSMS: dict[str, str] = {
         "with them"
     ),
     "WRONG_VERSION_NUMBER": (
-        "what answers at that port of the CSMS is not TLS: use ws:// in --upstream, or the port that speaks "
+        "what answers at that port of the CSMS is not TLS: use ws:// in its URL, or the port that speaks "
         "wss://"
     ),
     "HUNG_UP": (
@@ -206,7 +206,7 @@ _CSMS: dict[str, str] = {
         "whose extended key usage includes serverAuth; --upstream-insecure goes on without checking"
     ),
     _WRONG_NAME: (
-        "the CSMS's certificate is for {names}, not for {host}: use a name that is in it in --upstream, or "
+        "the CSMS's certificate is for {names}, not for {host}: use a name that is in it in the URL, or "
         "give it with --upstream-sni"
     ),
     _WEAK: (
@@ -222,11 +222,20 @@ def explain(trouble: BaseException, leg: Side, hello: ClientHello | None = None)
     """Cause and remedy of a TLS connection to `leg` that failed, during the handshake or right after it (TLS 1.3
     tells only then that a client certificate is missing). `hello`: what the station asked for, if it was peeked.
     An unknown failure gives OpenSSL's own words."""
+    return ": ".join(part for part in explain_apart(trouble, leg, hello) if part)
+
+
+def explain_apart(trouble: BaseException, leg: Side, hello: ClientHello | None = None) -> tuple[str, str]:
+    """The same as cause and remedy; of an unknown failure the remedy is empty."""
     sentence = _SENTENCES[leg].get(_kind(trouble))
     if sentence is None:
-        return f"TLS with the {leg} failed: {_own_words(trouble)}{_asked(hello)}"
+        return f"TLS with the {leg} failed: {_own_words(trouble)}{_asked(hello)}", ""
     facts = _facts(getattr(trouble, "certificate", None))
-    return sentence.format(asked=_asked(hello), offer=_asked(hello, suites=True), host=_host(trouble), **facts)
+    cause, _, remedy = (
+        part.format(asked=_asked(hello), offer=_asked(hello, suites=True), host=_host(trouble), **facts)
+        for part in sentence.partition(": ")
+    )
+    return cause, remedy
 
 
 def explain_silence(tls: ssl.SSLObject | None) -> str:

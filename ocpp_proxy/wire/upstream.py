@@ -15,12 +15,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from ocpp_proxy.core.credentials import mask_target
 from ocpp_proxy.core.errors import BadInput
 
 PLACEHOLDER = "{station}"
 _DEFAULT_PORT = {"ws": 80, "wss": 443}
 _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
+_USER_INFORMATION = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://)?[^/?#]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +37,28 @@ class Upstream:
     query: str | None
 
     @classmethod
-    def parse(cls, url: str, option: str = "--upstream") -> Upstream:
-        """Raises BadInput for anything but a ws:// or wss:// base without user information; `option`: what the user
-        knows the URL by."""
+    def parse(
+        cls, url: str, option: str = "--upstream", instead: str = "the station's own Authorization is passed on"
+    ) -> Upstream:
+        """Raises BadInput for anything but a ws:// or wss:// base without user information. `option`: what the user
+        gave it with; `instead`: what becomes of user and password."""
+        private = f"{option}: no user or password in the URL: {instead}"
+        if _USER_INFORMATION.match(url):  # first, since every other message shows the URL
+            raise BadInput(private)
+        shown = mask_target(url)
         if _NOT_IN_A_URL.search(url):
-            raise BadInput(f"{option} {url!r}: a URL holds no spaces and only ASCII; percent-encode the rest")
+            raise BadInput(f"{option} {shown!r}: a URL holds no spaces and only ASCII; percent-encode the rest")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise BadInput(f"{option} {url}: {error}") from None
+        except ValueError as error:  # also for a password with a slash in it
+            raise BadInput(private if "@" in url else f"{option} {shown}: {error}") from None
         if parts.scheme not in _DEFAULT_PORT:
-            raise BadInput(f"{option} {url}: expected ws:// or wss://, as in ws://csms.example.com/ocpp")
-        if "@" in parts.netloc:
-            raise BadInput(f"{option}: no user or password in the URL: the station's own Authorization is passed on")
+            raise BadInput(f"{option} {shown}: expected ws:// or wss://, as in ws://csms.example.com/ocpp")
         if not host or port == 0 or PLACEHOLDER in parts.netloc:
-            raise BadInput(f"{option} {url}: expected a host, as in ws://csms.example.com/ocpp")
+            raise BadInput(f"{option} {shown}: expected a host, as in ws://csms.example.com/ocpp")
         if "#" in url:
-            raise BadInput(f"{option} {url}: a WebSocket URL has no fragment (#…)")
+            raise BadInput(f"{option} {shown}: a WebSocket URL has no fragment (#…)")
         return cls(
             url=url,
             secure=parts.scheme == "wss",
@@ -112,6 +118,6 @@ def basic_user(authorization: str | None) -> str | None:
 
 
 def as_segment(station: str) -> str:
-    """An identity as it stands in a path."""
-    # An identity from the path is percent-encoded as the station did it, one from a user name not at all.
+    """The identity as it stands in a path. One from a path is percent-encoded as the station did it, one from a user
+    name not at all."""
     return quote(station, safe="%!$&'()*+,;=:@-._~")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ocpp_proxy.core.errors import BadInput
-from ocpp_proxy.wire.own_names import names_for_certificate
+from ocpp_proxy.wire.own_names import names_for_certificate, own_addresses
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,13 @@ def test_every_interface_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"192.168.137.1", "192.168.137.2", "192.168.137.4"} <= set(names)
 
 
+def test_addresses_for_others() -> None:
+    found = own_addresses()
+    assert len(set(found)) == len(found)
+    assert not any(ipaddress.ip_address(one).is_loopback for one in found)
+    assert set(found) <= set(names_for_certificate([]))
+
+
 def test_a_machine_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object) -> None:
         raise OSError("Network is unreachable")
@@ -76,3 +83,4 @@ def test_a_machine_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "if_nameindex", list)
     monkeypatch.setattr(socket, "gethostname", lambda: "Laptop")
     assert names_for_certificate([]) == ("laptop", "laptop.local", "localhost", "127.0.0.1", "::1")
+    assert own_addresses() == ()
