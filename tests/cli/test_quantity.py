@@ -13,5 +13,5 @@ def test_a_number(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "0", "-1", "ten", "61"])
 def test_what_is_none_that_anything_could_be_done_with(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="range 0<x<=60|not a valid"):
+    with pytest.raises(click.BadParameter, match=r"range 0<x<=60|not a valid"):
         Quantity(60).convert(text, None, None)
