@@ -11,6 +11,7 @@ import click
 
 from ocpp_proxy.capture.jsontext import dumps
 from ocpp_proxy.cli.faultoptions import error_of, object_of, patch_of
+from ocpp_proxy.cli.quantity import Quantity
 from ocpp_proxy.cli.remote import BY, confirmed, connected, format_option, proxy_option, yes_option
 from ocpp_proxy.core.errors import BadInput
 from ocpp_proxy.live.safe import safe
@@ -57,8 +58,8 @@ def command() -> None:
 @click.option("--action", metavar="NAME", help="Calls of this action and their answers.  [default: every message]")
 @click.option("--part", type=click.Choice(["call", "answer"]), help="Only Calls, or only answers.  [default: both]")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N messages.")
-@click.option("--for", "for_s", type=click.FloatRange(0, min_open=True), metavar="S", help="End after S seconds.")
-@click.option("--seconds", type=click.FloatRange(0), metavar="S", help="How late, or how long.")
+@click.option("--for", "for_s", type=Quantity(), metavar="S", help="End after S seconds.")
+@click.option("--seconds", type=Quantity(zero=True), metavar="S", help="How late, or how long.")
 @click.option("--bytes-per-s", type=click.IntRange(1), metavar="N", help="How fast it trickles.")
 @click.option("--set", "sets", multiple=True, metavar="/POINTER=VALUE",
               help="Put a value (JSON, else text) into the payload; repeatable.")

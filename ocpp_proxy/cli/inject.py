@@ -14,6 +14,7 @@ import click
 from ocpp_proxy.capture.jsontext import dumps, loads
 from ocpp_proxy.cli.outcome import exit_code, outcome_lines
 from ocpp_proxy.cli.output import notice
+from ocpp_proxy.cli.quantity import Quantity
 from ocpp_proxy.cli.remote import (
     BY,
     USAGE,
@@ -56,6 +57,8 @@ refused by the proxy's interlock; 2 wrong usage, or a payload that breaks its
 schema.
 """
 
+FOLLOW_S = 2.0  # stations take a while to do what they have accepted
+
 
 @click.command("inject", epilog=EPILOG)
 @click.argument("station")
@@ -64,12 +67,12 @@ schema.
 @click.option("--to", type=click.Choice(["station", "csms"]), default="station", show_default=True,
               help="Who gets it; it is sent in the name of the other side.")
 @click.option("--connection", metavar="C", help="Which of the station's connections.  [default: the newest]")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0, 600, min_open=True), default=30.0, show_default=True,
+@click.option("--timeout", "timeout_s", type=Quantity(600), default=30.0, show_default=True,
               metavar="S", help="How long to wait for the answer.")
-@click.option("--wait", "wait_s", type=click.FloatRange(0, 600), default=10.0, show_default=True, metavar="S",
+@click.option("--wait", "wait_s", type=Quantity(600, zero=True), default=10.0, show_default=True, metavar="S",
               help="How long to wait for a moment in which no Call is open.")
-@click.option("--follow", "follow_s", type=click.FloatRange(0, 600), default=0.0, metavar="S",
-              help="Show what comes on that connection for so long after the answer.")
+@click.option("--follow", "follow_s", type=Quantity(600, zero=True), metavar="S",
+              help="Show what comes on that connection for so long after the answer.  [default: 2; 0 with json]")
 @yes_option
 @click.option("--force", is_flag=True, help="Send it even if it breaks its schema, or the version has no such action.")
 @click.option("--now", "hasten", is_flag=True, help="Neither quiet period nor pacing between injected Calls.")
@@ -78,10 +81,12 @@ schema.
 @proxy_option
 def command(
     station: str, action: str, words: tuple[str, ...], to: Side, connection: str | None, timeout_s: float,
-    wait_s: float, follow_s: float, yes: bool, force: bool, hasten: bool, require_accepted: bool, form: str,
+    wait_s: float, follow_s: float | None, yes: bool, force: bool, hasten: bool, require_accepted: bool, form: str,
     proxy: str | None,
 ) -> None:
-    """Send a Call to STATION (or to its CSMS) through a running proxy, and print the answer."""
+    """Send a Call to STATION (or to its CSMS) through a running proxy, and print the answer and what followed."""
+    if follow_s is None:
+        follow_s = 0.0 if form == "json" else FOLLOW_S
     with connected(proxy) as client:
         version = known_station(client, station)["version"]
         payload = _payload(version if version in get_args(Version) else None, action, words, to, force)

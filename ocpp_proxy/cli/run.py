@@ -9,6 +9,7 @@ import signal
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.live.face import Face
+from ocpp_proxy.live.keys import keys
 from ocpp_proxy.pipeline import Pipeline
 from ocpp_proxy.relay.proxy import RelaySettings
 from ocpp_proxy.relay.service import Service
@@ -132,7 +134,8 @@ async def _relay(ctx: click.Context, options: dict[str, Any], control: Controlle
     routes = build_routes(ctx, options, ctx.find_root().obj, notice)
     settings = _settings(options)
     rules = load_rules(options["rules_folder"], profiles=options["profiles"])
-    pipeline = Pipeline(rules, Schemas(load_schema), site=frozenset(options["site"]), forget_closed=True,
+    schemas = Schemas(load_schema)
+    pipeline = Pipeline(rules, schemas, site=frozenset(options["site"]), forget_closed=True,
                         on_mistake=notice)
     collect_seldom()
     path = options["capture"] or _default_capture()
@@ -142,7 +145,8 @@ async def _relay(ctx: click.Context, options: dict[str, Any], control: Controlle
         face = Face(options["view"], path)
         face.use_names(routes.name)
         service = Service(settings, recorder, pipeline, listeners=[face, *control.listeners(pipeline.session)],
-                          on_notice=notice, routes=routes, allow_injection=options["allow_injection"])
+                          on_notice=notice, routes=routes, schemas=schemas, allow_injection=options["allow_injection"])
+        service.controls.on_act.append(face.act)
         reload = Reload(ctx, options, service, face, notice)
         reload.listen()
         addresses = await service.start()
@@ -154,7 +158,10 @@ async def _relay(ctx: click.Context, options: dict[str, Any], control: Controlle
         if options["ready_file"] is not None:
             _write_ready(options["ready_file"], ready)
         control.publish(ready)
-        by = await stop
+        with keys({"p": partial(_panic, service)} if options["allow_injection"] else {}) as there:
+            if there:
+                progress("press p for panic: back to pure relay at once")
+            by = await stop
         await reload.stop()
         await service.stop()
         await control.close()
@@ -163,6 +170,11 @@ async def _relay(ctx: click.Context, options: dict[str, Any], control: Controlle
         recorder.close()
     progress(f"capture: {path}")
     return Ended(by, complete=not recorder.had_gap)
+
+
+def _panic(service: Service) -> None:
+    service.controls.panic("panic key")
+    notice("pure relay from here on; ocpp-proxy panic --over takes that back")
 
 
 def _settings(options: dict[str, Any]) -> RelaySettings:

@@ -7,6 +7,7 @@ import time
 import click
 
 from ocpp_proxy.cli.output import notice
+from ocpp_proxy.cli.quantity import Quantity
 from ocpp_proxy.cli.remote import BY, connected, proxy_option
 
 LOOK_S = 0.05
@@ -19,7 +20,7 @@ Examples:
   ocpp-proxy stop --wait --proxy ready.json
 """)
 @click.option("--wait", is_flag=True, help="Come back when it has ended (with 1 if it has not within --patience).")
-@click.option("--patience", "patience_s", type=click.FloatRange(0), default=60.0, show_default=True, metavar="S",
+@click.option("--patience", "patience_s", type=Quantity(zero=True), default=60.0, show_default=True, metavar="S",
               help="How long --wait waits.")
 @proxy_option
 def command(wait: bool, patience_s: float, proxy: str | None) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ocpp_proxy.core.event import Event
 from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.core.record import Entry
 from ocpp_proxy.live.names import Names
 from ocpp_proxy.live.stream import StreamView
 from ocpp_proxy.live.summary import Summary
@@ -39,6 +40,11 @@ class Face:
         if self._view is not None:
             self._view.show(events)
             self._summary.add(events)
+
+    def act(self, entry: Entry) -> None:
+        """Something was done to the link."""
+        if self._view is not None:
+            self._view.act(entry)
 
     def tick(self, at: Instant) -> None:
         if self._view is not None:

@@ -27,7 +27,8 @@ from ocpp_proxy.core.exchange import Exchange
 from ocpp_proxy.core.finding import Finding
 from ocpp_proxy.core.frame import Call, CallError, CallResult
 from ocpp_proxy.core.instant import Instant
-from ocpp_proxy.live import lines
+from ocpp_proxy.core.record import Entry
+from ocpp_proxy.live import acts, lines
 from ocpp_proxy.live.fold import Fold
 from ocpp_proxy.live.names import Names, label, nameless, word
 from ocpp_proxy.live.paint import STATION_COLOURS, Line, Painter, Segment
@@ -100,6 +101,15 @@ class StreamView:
                 self._disconnected(event)
             elif isinstance(event, GapSeen):
                 self._draw(event.record.at, self._stations.get(event.record.connection), lines.gap(event.record))
+        self._flush()
+
+    def act(self, entry: Entry) -> None:
+        """Draw what was done to the link, and remarks."""
+        line = acts.act(entry)
+        if line is None or entry.at is None or self._writer.broken:
+            return
+        self._unfold(FOLD_AT_LEAST_S)
+        self._draw(entry.at, self._stations.get(entry.connection or ""), line)
         self._flush()
 
     def tick(self, at: Instant) -> None:

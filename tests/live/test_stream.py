@@ -15,6 +15,7 @@ from rich.console import Console
 from ocpp_proxy.core.event import FindingRaised
 from ocpp_proxy.core.frame import CallResult, CallResultError, Send
 from ocpp_proxy.core.instant import Instant
+from ocpp_proxy.core.record import Entry
 from ocpp_proxy.live.safe import width_of
 from ocpp_proxy.live.stream import StreamView
 
@@ -413,3 +414,33 @@ def test_memories_stay_bounded(screen: Make, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_capture_of_any_year_can_be_shown(screen: Make) -> None:
     cp = Story(clock=[Instant(START.utc_us * 10_000, 0)])
     assert "--:--:--.000" in screen().draw(cp.call("station", "A")).text()
+
+
+ACTS = {
+    "a fault": (
+        {"act": "fault", "by": "ada", "fault": "f1", "kind": "delay", "station": "CP*", "action": "Heartbeat",
+         "seconds": 2.0},
+        "◆ fault f1 delay on CP* action=Heartbeat seconds=2.0 (by ada)"),
+    "its end": ({"act": "fault-end", "by": "its time", "fault": "f1", "hits": 1},
+                "◆ fault f1 is over, 1 hit (by its time)"),
+    "no answer": (
+        {"act": "inject", "by": "api", "action": "Reset", "to": "station", "outcome": "timeout"},
+        "◆ Reset to the station: timeout (by api)"),
+    "a panic": ({"act": "panic", "by": "api"}, "◆ PANIC: pure relay from here on (by api)"),
+}
+
+
+@pytest.mark.parametrize("what", ACTS)
+def test_what_was_done_to_the_link_is_drawn(screen: Make, what: str) -> None:
+    fields, words = ACTS[what]
+    shown = screen()
+    shown.view.act(Entry(type="act", at=Story().now, fields=fields))
+    assert shown.lines()[-1].endswith(words)
+
+
+def test_a_remark_is_drawn_harmlessly_and_an_injection_that_is_seen_anyway_is_not(screen: Make) -> None:
+    shown = screen()
+    shown.view.act(Entry(type="note", at=Story().now, fields={"text": "plugged in \x1b[2J", "by": "ada"}))
+    shown.view.act(Entry(type="act", at=Story().now, fields={"act": "inject", "action": "Reset", "seq": 3}))
+    (line,) = shown.lines()
+    assert line.endswith("✎ plugged in \\x1b[2J (by ada)")
