@@ -99,7 +99,8 @@ def _run(subject: Subject) -> APIRouter:
         return Said({"done": True}, 201)
 
     @router.post("/stop", response_model=models.Done, status_code=202, summary="End the run, as SIGTERM does")
-    async def stop(asked: models.By = ME) -> Response:  # noqa: ARG001 — its shape is checked, the capture says how a run ended
+    async def stop(asked: models.By = ME) -> Response:
+        controls.asked_to_stop(by=asked.by)
         asyncio.get_running_loop().call_soon(subject.end)
         return Said({"done": True}, 202)
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -84,6 +85,15 @@ class RefusedError(Exception):
         self.status = status
         self.why = why
         self.reason = reason
+
+
+def only_known_parameters(request: Request) -> None:
+    """Refuse a query that means something else than it would get, such as a misspelt filter."""
+    route = request.scope.get("route")
+    known = [one.alias for one in route.dependant.query_params] if isinstance(route, APIRoute) else []
+    if any(name not in known for name in request.query_params):
+        named = f"known here: {', '.join(known)}" if known else "none is known here"
+        raise RefusedError(422, "bad-request", f"the query has an unknown parameter; {named}")
 
 
 def refusal(status: int, why: str, reason: str, errors: Sequence[Mapping[str, Any]] = (), **more: Any) -> Said:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import FastAPI, Security
+from fastapi import Depends, FastAPI, Security
 
 from ocpp_proxy import __version__
 from ocpp_proxy.control import answers
@@ -30,6 +30,7 @@ def bare(subject: Subject) -> FastAPI:
     )
     answers.install(app)
     app.include_router(general(subject))
+    checks = [Security(answers.TOKEN), Depends(answers.only_known_parameters)]
     for router in (inquiries(subject), acts(subject), events(subject.board.hub)):
-        app.include_router(router, prefix="/v1", dependencies=[Security(answers.TOKEN)])
+        app.include_router(router, prefix="/v1", dependencies=checks)
     return app

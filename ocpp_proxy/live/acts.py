@@ -56,4 +56,5 @@ _ACTS: Mapping[str, Callable[[Mapping[str, Any]], str | None]] = {
     "inject": _inject,
     "panic": lambda _: "PANIC: pure relay from here on",
     "calm": lambda _: "the panic is over",
+    "stop": lambda _: "the run is ended",
 }

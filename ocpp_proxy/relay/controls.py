@@ -168,6 +168,10 @@ class Controls:
             self.panicked = False
             self._record("calm", by, None)
 
+    def asked_to_stop(self, by: str = "api") -> None:
+        """Put on record who ended the run."""
+        self._record("stop", by, None)
+
     def stop(self) -> None:
         """The run ends: so do the faults."""
         self.clear_faults(by="end of the run")

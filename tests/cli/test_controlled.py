@@ -89,7 +89,7 @@ def test_a_call_is_injected_and_nobody_else_notices(tmp_path: Path) -> None:
         injected = [line for line in lines if line.get("origin") == "injected"]
         assert [(line["seq"], line["sender"], line["to"]) for line in injected] == [
             (outcome["seq"], "proxy", "station")]
-        assert [line["act"] for line in lines if line["type"] == "act"] == ["inject"]
+        assert [line["act"] for line in lines if line["type"] == "act"] == ["inject", "stop"]
         assert [line["text"] for line in lines if line["type"] == "note"] == ["seen"]
         assert [file.name for file in (tmp_path / "ocpp-proxy").iterdir()] == []
 

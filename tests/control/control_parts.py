@@ -63,6 +63,9 @@ class NotingControls(Controls):
     def calm(self, by: str = "api") -> None:
         self.panicked = False
 
+    def asked_to_stop(self, by: str = "api") -> None:
+        self._hear(("stop", by))
+
     def note(self, text: str, *, station: str | None = None, by: str = "api") -> None:
         self._hear((text, station, by))
 

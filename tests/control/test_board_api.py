@@ -105,6 +105,9 @@ def test_findings_by_station_and_severity(tmp_path: Path) -> None:
             assert (missing["pointer"], missing["count"]) == ("/chargePointModel", 2)
             assert (await api.get("/v1/findings?station=CP9"))["findings"] == []
             assert len((await api.get("/v1/findings?limit=1"))["findings"]) == 1
+            misspelt = await api.client.get("/v1/findings?sation=CP9")
+            assert (misspelt.status_code, misspelt.json()["reason"]) == (
+                422, "the query has an unknown parameter; known here: station, severity, limit")
 
     asyncio.run(story())
 

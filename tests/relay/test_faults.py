@@ -81,7 +81,7 @@ def test_delay_is_told_and_overtaken(loop: str) -> None:
             record = last(both)
             assert record.origin == "relayed"
             assert record.held_ms is not None
-            assert record.held_ms >= 50
+            assert record.held_ms >= 40  # a loop may be a little early
             assert [one.seq for one in both.recording.of(FrameRecord)] == [1, 2]
 
     run(loop, main())
