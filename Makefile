@@ -20,7 +20,7 @@ demo: $(STAMP) ## simulated station, proxy and CSMS: the main job on one screen,
 	$(BIN)/ocpp-proxy demo --out demo-out
 
 test: $(STAMP) ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: lint types imports ## lint, types, import contracts
 

@@ -14,6 +14,7 @@ import pytest
 from control_parts import Parts, Served, served
 
 from ocpp_proxy.__main__ import main
+from ocpp_proxy.cli import inject
 from ocpp_proxy.control.client import Client
 from ocpp_proxy.control.discovery import Target
 from ocpp_proxy.relay.acts import FaultOrder, Injection, Outcome, RefusedActError
@@ -27,6 +28,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     """Plays a story with an API before it and a way to give commands: (exit code, stdout, stderr)."""
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr(inject, "FOLLOW_S", 0.0)
 
     def play(story: Callable[[Served, Say], Awaitable[None]]) -> None:
         async def played() -> None:
@@ -58,12 +60,18 @@ def commanded(words: tuple[str, ...]) -> int:
         return int(str(left.code))
 
 
-def test_an_injection_is_sent_as_the_schema_has_it_and_its_answer_printed(said: Callable[..., None]) -> None:
+def test_an_injection_is_sent_as_the_schema_has_it_and_its_answer_printed(
+    said: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story(api: Served, say: Say) -> None:
         code, out, err = await say(*TRIGGER, "connectorId=1", "--timeout", "5", "--wait", "1", "--now")
         assert (code, err) == (0, "")
         assert out.splitlines() == ["TriggerMessage → station (CP1 c1 #3): Accepted after 1.5 ms",
                                     '  {"status":"Accepted"}']
+        monkeypatch.setattr(inject, "FOLLOW_S", 0.01)
+        _, out, _ = await say(*TRIGGER)
+        assert out.splitlines()[2:] == ["  nothing followed within 0.01 s"]
+        api.parts.controls.asked.pop()
         [order] = api.parts.controls.asked
         assert order == Injection(station="CP1", action="TriggerMessage", timeout_s=5.0, wait_s=1.0, hasten=True,
                                   payload={"requestedMessage": "Heartbeat", "connectorId": 1}, by="command line")

@@ -136,7 +136,8 @@ def leaks(secret: str, data: bytes) -> bool:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda escaped: chr(int(escaped[1], 16)), text)
+    plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda escaped: chr(int(escaped[1], 16)), text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # pairs become one character
 
 
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
