@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ocpp_proxy.cli.remote import BY, connected, proxy_option
+from ocpp_proxy.core.errors import BadInput
 
 
 @click.command("note", epilog="""\b
@@ -17,6 +18,8 @@ Examples:
 @proxy_option
 def command(text: str, station: str | None, proxy: str | None) -> None:
     """Write TEXT into the capture of a running proxy, with the time that it is."""
+    if not text.strip():
+        raise BadInput("a note needs a text, as in: ocpp-proxy note \"breaker 3 switched off\"")
     with connected(proxy) as client:
         client.post("notes", body={"text": text, "station": station, "by": BY})
     click.echo("noted", err=True)

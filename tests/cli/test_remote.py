@@ -326,6 +326,8 @@ def test_panic_note_and_stop(said: Callable[..., None]) -> None:
         assert (await say("panic", "--over"))[0] == 0
         assert not api.parts.controls.panicked
         assert (await say("note", "plugged in", "--station", "CP1"))[0] == 0
+        code, _, err = await say("note", " ")
+        assert (code, "a note needs a text" in err) == (2, True)
         assert api.parts.controls.asked == [("plugged in", "CP1", "command line")]
         assert (await say("stop"))[0] == 0
         assert api.parts.ended == [True]
