@@ -288,7 +288,8 @@ class Part:
 
     def _remember(self, page: Page, order: Injection, message_id: str, **more: Any) -> None:
         fields = {"act": "inject", "by": order.by, "to": order.to, "action": order.action, "message_id": message_id}
-        entry = Entry(type="act", connection=self._pair.connection, at=page.at, fields={**fields, **more})
+        forced = {"forced": True} if order.force else {}
+        entry = Entry(type="act", connection=self._pair.connection, at=page.at, fields={**fields, **forced, **more})
         page.records.append(entry)
         self._on_act(entry)
 

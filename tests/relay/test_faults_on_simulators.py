@@ -20,7 +20,7 @@ from ocpp_proxy.core.schema import Schemas
 from ocpp_proxy.files.rules import load_rules
 from ocpp_proxy.files.schemas import load_schema
 from ocpp_proxy.pipeline import Pipeline
-from ocpp_proxy.relay.acts import Fault, FaultOrder
+from ocpp_proxy.relay.acts import Fault, FaultOrder, Injection
 from ocpp_proxy.relay.service import Service
 from ocpp_proxy.relay.settings import RelaySettings
 from ocpp_proxy.sim.csms import SimulatedCsms
@@ -39,6 +39,7 @@ class Scene:
     csms: SimulatedCsms
     station: SimulatedStation
     capture: Path
+    pipeline: Pipeline
     heard: dict[str, list[Any]] = field(default_factory=lambda: {"station": [], "csms": []})
 
     def puts(self, kind: Any, **more: Any) -> Fault:
@@ -82,7 +83,7 @@ async def scene(folder: Path, version: Version, **csms_options: Any) -> AsyncIte
             async with SimulatedStation(url, "CP1", version, scale=SCALE, observe=at_the_station,
                                         response_timeout_s=10) as station:
                 await station.until_ready()
-                yield Scene(service, csms, station, capture, heard)
+                yield Scene(service, csms, station, capture, pipeline, heard)
         finally:
             await service.stop()
     assert [notice for notice in notices if "kept offline for a test" not in notice] == []
@@ -90,6 +91,30 @@ async def scene(folder: Path, version: Version, **csms_options: Any) -> AsyncIte
 
 def play(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, PATIENCE_S))
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_injection_both_ways_counts_against_nobody(tmp_path: Path, version: Version) -> None:
+    async def main() -> None:
+        async with scene(tmp_path, version) as on:
+            before = on.calls("csms", "Heartbeat")
+            trigger = Injection(station="CP1", action="TriggerMessage", payload={"requestedMessage": "Heartbeat"},
+                                hasten=True)
+            assert (await on.service.controls.inject(trigger)).response["status"] == "Accepted"
+            beat = Injection(station="CP1", action="Heartbeat", payload={}, to="csms", wait_s=20)
+            assert "currentTime" in (await on.service.controls.inject(beat)).response
+            assert on.calls("station", "TriggerMessage") == 1
+            assert (await on.clear_cache())["status"] == "Accepted"
+            async with asyncio.timeout(10):
+                while on.calls("csms", "Heartbeat") < before + 2:  # the one asked for, and ours
+                    await asyncio.sleep(0.01)
+            ours = json.loads(on.frames("injected")[0].data)[1]
+            assert ours not in [frame[1] for frame in on.heard["csms"]]
+        assert [one for one in on.pipeline.findings() if one.severity != "info"] == []
+        assert [(one.sender, one.to) for one in on.frames("injected")] == [("proxy", "station"), ("proxy", "csms")]
+        assert [one.sender for one in on.frames("withheld")] == ["station", "csms"]
+
+    play(main())
 
 
 @both_versions

@@ -448,6 +448,7 @@ def test_sent_all_the_same_where_it_is_meant(more: dict[str, Any]) -> None:
             both.injects(**more)
             sent = order(**more)
             assert (await both.gets("station"))[2:] == [sent.action, sent.payload]
+            assert both.recording.of(Entry)[0].fields.get("forced", False) is sent.force
 
     run("asyncio", main())
 
