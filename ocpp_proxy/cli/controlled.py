@@ -32,8 +32,7 @@ def control_options(command: Command) -> Command:
     """The options that `Controlled` reads."""
     for option in (
         click.option("--allow-injection", is_flag=True,
-                     help="Let commands, scripts and the control API alter traffic: inject Calls, put faults on "
-                          "links."),
+                     help="Let commands and the control API alter traffic: inject Calls, put faults on links."),
         click.option("--no-control", is_flag=True, help="No control API: nothing can be asked or told while it runs."),
         click.option("--control", metavar="HOST:PORT",
                      help=f"Where the control API listens (HTTP).  [default: {DEFAULT_PLACE}]"),

@@ -10,16 +10,18 @@ from collections import deque
 from collections.abc import Callable
 
 STEP_S = 0.1
+QUEUE_MOST_BYTES = 1_048_576  # what is beyond that does not wait
 
 
 class Drip:
     """`write` sends what has its time."""
 
-    __slots__ = ("_queue", "_timer", "_write")
+    __slots__ = ("_queue", "_queued_bytes", "_timer", "_write")
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
         self._queue: deque[tuple[bytes, int | None]] = deque()
+        self._queued_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -29,7 +31,10 @@ class Drip:
     def write(self, data: bytes, pace: int | None) -> None:
         """`pace`: bytes a second; None: as soon as what is before it has gone."""
         self._queue.append((data, pace))
-        if self._timer is None:
+        self._queued_bytes += len(data)
+        if self._queued_bytes > QUEUE_MOST_BYTES:
+            self.finish()
+        elif self._timer is None:
             self._step()
 
     def finish(self) -> None:
@@ -37,6 +42,7 @@ class Drip:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._queued_bytes = 0
         while self._queue:
             self._write(self._queue.popleft()[0])
 
@@ -45,9 +51,11 @@ class Drip:
         while self._queue:
             data, pace = self._queue.popleft()
             if pace is None:
+                self._queued_bytes -= len(data)
                 self._write(data)
                 continue
-            size = max(1, round(pace * STEP_S))
+            size = min(len(data), max(1, round(pace * STEP_S)))
+            self._queued_bytes -= size
             self._write(data[:size])
             if data[size:]:
                 self._queue.appendleft((data[size:], pace))

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ocpp_proxy.relay.part import Part
 
 
+HELD_MAX = 1000  # messages of one connection; the oldest goes on when there are more
+
+
 class Meeting:
     """`faults` are those of the whole proxy, `part` that of this connection."""
 
@@ -68,19 +71,25 @@ class Meeting:
                 timer.cancel()
         return list(held)
 
-    def _delay(self, fault: Fault, message: Passing, _page: Page) -> None:
+    def _delay(self, fault: Fault, message: Passing, page: Page) -> None:
         assert fault.order.seconds is not None
         timer = self._part.later(fault.order.seconds, lambda page: self._in_time(message, page))
-        self._keep(message, fault, timer)
+        self._keep(message, fault, timer, page)
 
     def _in_time(self, message: Passing, page: Page) -> None:
-        if self._held.pop(message, None) is not None:
-            self._part.go_on(message, page)
+        found = self._held.pop(message, None)
+        if found is None:
+            return
+        if found[1] is not None:
+            found[1].cancel()
+        self._part.go_on(message, page)
 
-    def _hold(self, fault: Fault, message: Passing, _page: Page) -> None:
-        self._keep(message, fault, None)
+    def _hold(self, fault: Fault, message: Passing, page: Page) -> None:
+        self._keep(message, fault, None, page)
 
-    def _keep(self, message: Passing, fault: Fault, timer: asyncio.TimerHandle | None) -> None:
+    def _keep(self, message: Passing, fault: Fault, timer: asyncio.TimerHandle | None, page: Page) -> None:
+        if len(self._held) >= HELD_MAX:
+            self._in_time(next(iter(self._held)), page)
         message.waited = True
         self._held[message] = (fault.id, timer)
 

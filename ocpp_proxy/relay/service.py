@@ -50,8 +50,8 @@ class Service:
 
     async def stop(self) -> None:
         """Close both legs of each connection with 1001, analyse what waits, save everything."""
-        self.controls.stop()
         await self.proxy.stop()
+        self.controls.stop()
         self.analysis.finish()
         self.recorder.close()
 

@@ -26,6 +26,7 @@ from relay_peers import (
 from test_injection import Live, call, live, order, result
 from test_relay_deflate import OFFER, Deflater, chose
 
+from ocpp_proxy.relay import drip, meeting
 from ocpp_proxy.relay.acts import Fault, FaultOrder, RefusedActError
 
 every_loop = pytest.mark.parametrize("loop", LOOPS)
@@ -248,6 +249,34 @@ def test_drip(loop: str, sender: str) -> None:
             assert len(pieces) >= 3
 
     run(loop, main())
+
+
+def test_no_more_is_held_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "HELD_MAX", 2)
+
+    async def main() -> None:
+        async with live() as both:
+            puts(both, "hold")
+            for number in range(3):
+                both.sends("station", TEXT, call(str(number)))
+            assert (await both.gets("csms"))[1] == "0"
+            both.relay.controls.clear_faults()
+            assert [(await both.gets("csms"))[1] for _ in range(2)] == ["1", "2"]
+
+    run("asyncio", main())
+
+
+def test_no_more_drips_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drip, "QUEUE_MOST_BYTES", 100)
+
+    async def main() -> None:
+        async with live() as both:
+            puts(both, "drip", sender="station", bytes_per_s=1)
+            sent = b"".join(both.sends("station", TEXT, call(str(number))) for number in range(5))
+            got = await both.csms.read(len(sent) - 100)  # a byte a second would take minutes
+            assert sent.startswith(got)
+
+    run("asyncio", main())
 
 
 def test_a_close_frame_does_not_wait_for_the_drip() -> None:
